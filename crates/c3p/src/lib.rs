@@ -1,0 +1,1 @@
+//! Documents of the conference control protocol: C3P commands, conference-info, IM bodies, diagnostics.

@@ -1,0 +1,1 @@
+//! Client side of a conference: the ConferenceSession, its roster and its recovery.

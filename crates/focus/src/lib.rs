@@ -1,0 +1,1 @@
+//! Server side: Focus front ends, factory, MCU servers, hops and the pool store.

@@ -1,0 +1,1 @@
+//! Client side of one modality: the McuSession, its call and its commands.

@@ -1,0 +1,1 @@
+//! Conferences that keep their meetings through failures: the facade library and the reconvene command.

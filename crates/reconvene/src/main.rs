@@ -1,0 +1,3 @@
+//! The `reconvene` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! SIP as a library: messages, transactions, dialogs and transports, without conference knowledge.

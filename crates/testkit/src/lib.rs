@@ -1,0 +1,1 @@
+//! The adversary: virtual clock, simulated network, mock Focus and mock MCU, invariants.
