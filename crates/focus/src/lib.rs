@@ -1,1 +1,10 @@
 //! Server side: Focus front ends, factory, MCU servers, hops and the pool store.
+//!
+//! The cores ([`frontend::FrontEndCore`] and its parts) take messages, store replies and the time, and give messages, store
+//! requests and reports; the shells in `node` join them to sockets and a store.
+
+pub mod config;
+pub mod frontend;
+pub mod record;
+pub mod report;
+pub mod store;
