@@ -1,1 +1,15 @@
-//! Client side of one modality: the McuSession, its call and its commands.
+//! Client side of one modality of a conference: the McuSession, its call and its commands.
+//!
+//! - [`session`]: the McuSession machine (rows M1-M8): what the Focus says about one MCU, and the state of our call to
+//!   it. Without I/O, clock or lock: it is told what happened and answers with [`Output`]s.
+//! - [`edge`]: numbered transitions as types, shared with the ConferenceSession of crate `conference`.
+//!
+//! Not here: the roster of the conference and the ConferenceSession (crate `conference`), documents (crate `c3p`).
+
+pub mod edge;
+pub mod session;
+
+pub use session::{
+    Admission, CallCause, CallChange, CallState, EndReason, McuReport, McuSession, McuSessionState, McuTransition, Output,
+    QueueTicket, Refused,
+};

@@ -1,0 +1,4 @@
+//! The table.
+pub struct Operations;
+pub struct Entry;
+pub struct Owner;
