@@ -1,3 +1,54 @@
-//! What a maintainer runs.
+//! What a maintainer runs: `cargo xtask test`, and the parts of it.
+//!
+//! Not here: anything that the product needs.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod checks;
+mod interop;
+mod licences;
+mod shell;
+mod sources;
+mod tests;
+mod transitions;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test          everything: unit and integration tests, doc tests, interop, the table audit; one summary line
+  test-interop  SIPp against the pool and against `reconvene join`, over UDP and TCP (installs sip-tester if needed)
+  transitions   for every numbered transition its row, its `cross` site and its tests
+  ci            fmt, clippy and rustdoc without warnings, licences and dependencies, rules of the cores
+";
+
+/// How a command ended: one line for the summary, or what failed.
+type Outcome = Result<String, String>;
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let command = std::env::args().nth(1).unwrap_or_default();
+    let outcome = match command.as_str() {
+        "test" => tests::run(),
+        "test-interop" => interop::run(),
+        "transitions" => transitions::run(),
+        "ci" => checks::run(),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(if matches!(command.as_str(), "help" | "--help" | "-h") { 0 } else { 2 });
+        }
+    };
+    let seconds = started.elapsed().as_secs();
+    match outcome {
+        Ok(summary) => {
+            println!("{command}: ok; {summary}; {seconds} s");
+            ExitCode::SUCCESS
+        }
+        Err(what) => {
+            println!("{command}: FAILED; {what}; {seconds} s");
+            ExitCode::FAILURE
+        }
+    }
+}
