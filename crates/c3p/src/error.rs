@@ -80,9 +80,6 @@ impl DocumentError {
     #[must_use]
     pub fn diagnostics_id(&self) -> u32 {
         match (self.element, self.kind) {
-            ("addUser" | "user" | "endpoint", ErrorKind::Missing("joining-method")) => {
-                ids::C3P_JOINING_METHOD
-            }
             ("endpoint", ErrorKind::Missing("@entity")) => ids::C3P_ENDPOINT_ENTITY,
             (_, ErrorKind::Missing("@confEntity" | "conferenceKeys" | "userKeys")) => {
                 ids::C3P_CONFERENCE_ENTITY

@@ -14,12 +14,12 @@ mod write;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use read::{read_conference_info, read_user};
+pub(crate) use read::{read_conference_info, read_roles, read_user};
 pub use words::{
     AccessMethod, AdmissionPolicy, AuthMethod, DisconnectionMethod, EndpointStatus, Filter, JoiningMethod,
     McuStatus, MediaStatus, Role, SessionType, State,
 };
-pub(crate) use write::{write_conference_info, write_user};
+pub(crate) use write::{Form, write_conference_info, write_user};
 
 use crate::{DocumentError, Limits};
 

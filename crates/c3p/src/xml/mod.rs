@@ -1,2 +1,10 @@
-//! stub
+//! The XML under all documents: a bounded reader that knows namespaces, and a writer into one buffer.
+
 pub(crate) mod bodies;
+mod ns;
+mod reader;
+mod writer;
+
+pub(crate) use ns::{Ns, uri};
+pub(crate) use reader::{Element, Reader};
+pub(crate) use writer::Writer;
