@@ -1,1 +1,50 @@
 //! SIP as a library: messages, transactions, dialogs and transports, without conference knowledge.
+//!
+//! Messages are slices of the bytes they came in, with a typed envelope; drafts are what is sent. Nothing here but
+//! `transport` touches a socket or a clock.
+//!
+//! # Examples
+//!
+//! Read a request and answer it:
+//!
+//! ```
+//! use sip_core::{Limits, Message, Method, ResponseDraft};
+//!
+//! let raw = "OPTIONS sip:bob@example.com SIP/2.0\r\n\
+//!     Via: SIP/2.0/TCP 192.0.2.20:50320;branch=z9hG4bK77;rport\r\n\
+//!     From: \"Alice\" <sip:alice@example.com>;tag=1\r\n\
+//!     To: <sip:bob@example.com>\r\n\
+//!     Call-ID: 4711@example.com\r\n\
+//!     CSeq: 1 OPTIONS\r\n\
+//!     Content-Length: 0\r\n\r\n";
+//! let message = Message::parse(raw.into(), &Limits::default())?;
+//! let Message::Request(request) = message else { panic!("it is a request") };
+//! assert_eq!(request.method(), &Method::Options);
+//! assert_eq!(request.from().display(), Some("Alice"));
+//!
+//! let request = request.with_received("192.0.2.20:50320".parse().unwrap());
+//! let answer = ResponseDraft::to(&request, 200).to_tag("2").header("Supported", "timer");
+//! let Message::Response(read) = Message::parse(answer.write(), &Limits::default())? else { panic!() };
+//! assert_eq!((read.status(), read.via().rport()), (200, Some(Some(50320))));
+//! # Ok::<(), sip_core::ParseError>(())
+//! ```
+
+pub mod build;
+pub mod framing;
+pub mod header;
+pub mod ids;
+pub mod limits;
+pub mod message;
+mod scan;
+pub mod uri;
+
+pub use build::{RequestDraft, ResponseDraft, default_reason};
+pub use framing::{Frame, FrameError, StreamFramer};
+pub use header::{
+    CSeq, HeaderError, HeaderErrorKind, HeaderName, Headers, Method, NameAddr, TransportKind, TypedHeader,
+    Via,
+};
+pub use ids::{IdSource, SeededIds, SystemIds};
+pub use limits::Limits;
+pub use message::{Envelope, Message, ParseError, ParseErrorKind, Rejection, Request, Response};
+pub use uri::{Scheme, Uri, UriError};

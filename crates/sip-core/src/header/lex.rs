@@ -1,0 +1,432 @@
+//! The pieces that header values are made of (RFC 3261 section 25.1), as byte tables and small `nom` parsers.
+//!
+//! Everything here works on offsets into one text, so that values stay slices of the received message. Nothing allocates
+//! and no input panics.
+
+use nom::IResult;
+use nom::Parser;
+use nom::bytes::complete::take_while1;
+
+use super::HeaderErrorKind;
+
+/// Part of a text of at most 64 KiB.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u16,
+    pub(crate) end: u16,
+}
+
+impl Span {
+    /// A span of a text whose length was checked against [`TEXT_MAX`].
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        debug_assert!(start <= end && end <= TEXT_MAX, "span {start}..{end}");
+        Self { start: start as u16, end: end as u16 }
+    }
+
+    pub(crate) fn of(self, text: &str) -> &str {
+        &text[usize::from(self.start)..usize::from(self.end)]
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// The longest text that typed values index.
+pub(crate) const TEXT_MAX: usize = u16::MAX as usize;
+
+/// What is wrong with a value, and where in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) kind: HeaderErrorKind,
+    pub(crate) at: usize,
+}
+
+/// Shorthand for a fault.
+pub(crate) fn fault<T>(kind: HeaderErrorKind, at: usize) -> Result<T, Fault> {
+    Err(Fault { kind, at })
+}
+
+const TOKEN: u8 = 1;
+const HOST: u8 = 2;
+const PARAM_VALUE: u8 = 4;
+const URI: u8 = 8;
+const SPACE: u8 = 16;
+
+const CLASS: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        let c = b as u8;
+        let alnum = c.is_ascii_alphanumeric();
+        let mut bits = 0;
+        if alnum || matches!(c, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~') {
+            bits |= TOKEN;
+        }
+        if alnum || matches!(c, b'-' | b'.' | b'_') {
+            bits |= HOST;
+        }
+        if c > b' ' && c != 0x7f && !matches!(c, b';' | b',' | b'"' | b'<' | b'>') {
+            bits |= PARAM_VALUE;
+        }
+        if c > b' ' && c < 0x7f && !matches!(c, b'<' | b'>' | b'"' | b'\\' | b'^' | b'`' | b'{' | b'}' | b'|')
+        {
+            bits |= URI;
+        }
+        if matches!(c, b' ' | b'\t') {
+            bits |= SPACE;
+        }
+        table[b] = bits;
+        b += 1;
+    }
+    table
+}
+
+pub(crate) fn is_token(b: u8) -> bool {
+    CLASS[usize::from(b)] & TOKEN != 0
+}
+
+pub(crate) fn is_host(b: u8) -> bool {
+    CLASS[usize::from(b)] & HOST != 0
+}
+
+pub(crate) fn is_uri(b: u8) -> bool {
+    CLASS[usize::from(b)] & URI != 0
+}
+
+pub(crate) fn is_space(b: u8) -> bool {
+    CLASS[usize::from(b)] & SPACE != 0
+}
+
+fn is_param_value(b: u8) -> bool {
+    CLASS[usize::from(b)] & PARAM_VALUE != 0
+}
+
+/// Whether the whole text is one `token`.
+pub(crate) fn is_token_text(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token)
+}
+
+/// The result of a piece that is `nom`'s: no verbose error, the caller knows where it is.
+pub(crate) type Piece<'a> = IResult<&'a [u8], &'a [u8], ()>;
+
+/// One `token`.
+pub(crate) fn token(input: &[u8]) -> Piece<'_> {
+    take_while1(is_token).parse(input)
+}
+
+/// An IPv6 reference with its brackets, an IPv4 address or a host name.
+pub(crate) fn host(input: &[u8]) -> Piece<'_> {
+    if input.first() == Some(&b'[') {
+        let end = memchr::memchr(b']', input).ok_or(nom::Err::Error(()))?;
+        let inside = &input[1..end];
+        let zone_free = inside.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
+        if inside.is_empty() || !zone_free {
+            return Err(nom::Err::Error(()));
+        }
+        return Ok((&input[end + 1..], &input[..=end]));
+    }
+    take_while1(is_host).parse(input)
+}
+
+/// Digits of a port.
+pub(crate) fn digits(input: &[u8]) -> Piece<'_> {
+    take_while1(|b: u8| b.is_ascii_digit()).parse(input)
+}
+
+/// A cursor over one value: offsets instead of remaining input, for spans and for errors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursor<'a> {
+    text: &'a [u8],
+    pub(crate) at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(text: &'a str, at: usize) -> Self {
+        Self { text: text.as_bytes(), at }
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.text[self.at..]
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    pub(crate) fn skip_space(&mut self) {
+        while self.peek().is_some_and(is_space) {
+            self.at += 1;
+        }
+    }
+
+    /// Takes `byte` if it is next.
+    pub(crate) fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Takes one piece; its span.
+    pub(crate) fn take(&mut self, piece: impl FnOnce(&'a [u8]) -> Piece<'a>) -> Result<Span, Fault> {
+        match piece(self.rest()) {
+            Ok((_, taken)) => {
+                let start = self.at;
+                self.at += taken.len();
+                Ok(Span::new(start, self.at))
+            }
+            Err(_) => fault(HeaderErrorKind::Syntax, self.at),
+        }
+    }
+
+    /// Takes a quoted string; its span with the quotes.
+    pub(crate) fn quoted(&mut self) -> Result<Span, Fault> {
+        let start = self.at;
+        let mut i = start + 1;
+        while let Some(step) = memchr::memchr2(b'"', b'\\', self.text.get(i..).unwrap_or_default()) {
+            i += step;
+            if self.text[i] == b'"' {
+                self.at = i + 1;
+                return Ok(Span::new(start, self.at));
+            }
+            i += 2;
+        }
+        fault(HeaderErrorKind::Unterminated, start)
+    }
+
+    /// Takes a decimal number of at most 16 bits.
+    pub(crate) fn port(&mut self) -> Result<u16, Fault> {
+        let start = self.at;
+        let (_, taken) =
+            digits(self.rest()).map_err(|_| Fault { kind: HeaderErrorKind::Syntax, at: start })?;
+        self.at += taken.len();
+        match decimal(taken) {
+            Some(port) if port <= u64::from(u16::MAX) => Ok(port as u16),
+            Some(_) | None => fault(HeaderErrorKind::Number, start),
+        }
+    }
+
+    /// Checks `*(;name[=value])` up to the end of the text and gives its span; `each` sees name and value with quotes.
+    pub(crate) fn params(&mut self, mut each: impl FnMut(Span, Span)) -> Result<Span, Fault> {
+        self.skip_space();
+        let start = self.at;
+        while self.eat(b';') {
+            self.skip_space();
+            let name = self.take(token)?;
+            self.skip_space();
+            let value = if self.eat(b'=') {
+                self.skip_space();
+                if self.peek() == Some(b'"') { self.quoted()? } else { self.take(param_value)? }
+            } else {
+                Span::new(self.at, self.at)
+            };
+            each(name, value);
+            self.skip_space();
+        }
+        if self.at < self.text.len() {
+            return fault(HeaderErrorKind::Syntax, self.at);
+        }
+        Ok(Span::new(start, self.at))
+    }
+}
+
+fn param_value(input: &[u8]) -> Piece<'_> {
+    take_while1(is_param_value).parse(input)
+}
+
+/// A decimal number without sign; `None` when there is another character, nothing, or more than 64 bits.
+pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |sum, b| {
+        let digit = b.wrapping_sub(b'0');
+        if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(u64::from(digit)) }
+    })
+}
+
+/// The parameters of a value that was checked: name and value without quotes; `None` for a flag.
+#[derive(Debug, Clone)]
+pub struct Params<'a> {
+    text: &'a str,
+}
+
+impl<'a> Params<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text }
+    }
+
+    /// The value of the first parameter of that name, `Some("")` for a flag.
+    pub(crate) fn value_of(mut self, name: &str) -> Option<&'a str> {
+        self.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.unwrap_or(""))
+    }
+}
+
+impl<'a> Iterator for Params<'a> {
+    type Item = (&'a str, Option<&'a str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = self.text.find(';')? + 1;
+        let end = end_of_param(self.text, start);
+        let one = &self.text[start..end];
+        self.text = &self.text[end..];
+        let blank = |c: char| c == ' ' || c == '\t';
+        Some(match one.split_once('=') {
+            Some((name, value)) => (name.trim_matches(blank), Some(unquote(value.trim_matches(blank)))),
+            None => (one.trim_matches(blank), None),
+        })
+    }
+}
+
+fn end_of_param(text: &str, start: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut i = start;
+    while let Some(step) = memchr::memchr2(b';', b'"', &bytes[i..]) {
+        i += step;
+        if bytes[i] == b';' {
+            return i;
+        }
+        let mut cursor = Cursor { text: bytes, at: i };
+        match cursor.quoted() {
+            Ok(_) => i = cursor.at,
+            Err(_) => return bytes.len(),
+        }
+    }
+    bytes.len()
+}
+
+/// The inside of a quoted string (escapes kept), or the text itself.
+pub(crate) fn unquote(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text)
+}
+
+/// `text` as a parameter value or display name: as it is when it is a token, else quoted and without control characters.
+pub(crate) fn push_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// Adds `;name=value` or `;name`, in a form that always parses again.
+pub(crate) fn push_param(out: &mut String, name: &str, value: Option<&str>) {
+    let before = out.len();
+    out.push(';');
+    out.extend(name.chars().filter(|c| u8::try_from(*c).is_ok_and(is_token)));
+    if out.len() == before + 1 {
+        out.truncate(before); // a name without one legal character is no parameter
+        return;
+    }
+    if let Some(value) = value {
+        out.push('=');
+        if !value.is_empty() && value.bytes().all(is_param_value) {
+            out.push_str(value);
+        } else {
+            push_quoted(out, value);
+        }
+    }
+}
+
+/// The values of a list header: split at commas outside of quotes and angle brackets, blanks trimmed, with offsets.
+#[derive(Debug, Clone)]
+pub(crate) struct ListItems<'a> {
+    text: &'a str,
+    at: usize,
+    done: bool,
+}
+
+/// Splits a list value.
+pub(crate) fn list_items(text: &str) -> ListItems<'_> {
+    ListItems { text, at: 0, done: false }
+}
+
+impl<'a> Iterator for ListItems<'a> {
+    type Item = (usize, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let start = self.at;
+        let end = end_of_item(self.text.as_bytes(), start);
+        self.done = end == self.text.len();
+        self.at = end + 1;
+        let raw = &self.text[start..end];
+        let trimmed = raw.trim_start_matches([' ', '\t']);
+        Some((start + raw.len() - trimmed.len(), trimmed.trim_end_matches([' ', '\t'])))
+    }
+}
+
+fn end_of_item(bytes: &[u8], start: usize) -> usize {
+    let mut i = start;
+    while let Some(step) = memchr::memchr3(b',', b'"', b'<', &bytes[i..]) {
+        i += step;
+        match bytes[i] {
+            b',' => return i,
+            b'<' => match memchr::memchr(b'>', &bytes[i..]) {
+                Some(step) => i += step + 1,
+                None => return bytes.len(),
+            },
+            _ => {
+                let mut cursor = Cursor { text: bytes, at: i };
+                match cursor.quoted() {
+                    Ok(_) => i = cursor.at,
+                    Err(_) => return bytes.len(),
+                }
+            }
+        }
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list_items_split_outside_quotes_and_brackets() {
+        let items: Vec<_> = list_items(r#""a, \"b" <sip:x@y;a=1,2>;p , <sip:z>,q"#).map(|(_, t)| t).collect();
+        assert_eq!(items, [r#""a, \"b" <sip:x@y;a=1,2>;p"#, "<sip:z>", "q"]);
+        assert_eq!(list_items("").map(|(_, t)| t).collect::<Vec<_>>(), [""]);
+        assert_eq!(list_items("a,").map(|(at, t)| (at, t)).collect::<Vec<_>>(), [(0, "a"), (2, "")]);
+    }
+
+    #[test]
+    fn params_iterate_flags_quotes_and_blanks() {
+        let found: Vec<_> = Params::new(r#" ; a = 1;b;c="x;y=z" ;d=[::1]"#).collect();
+        assert_eq!(found, [("a", Some("1")), ("b", None), ("c", Some("x;y=z")), ("d", Some("[::1]"))]);
+    }
+
+    #[test]
+    fn decimal_refuses_signs_blanks_and_overflow() {
+        assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
+        for bad in ["18446744073709551616", "", "+1", "-1", " 1", "1 ", "0x1", "１"] {
+            assert_eq!(decimal(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn host_takes_names_and_addresses() {
+        assert_eq!(host(b"[2001:db8::1]:5060").map(|(_, h)| h), Ok(&b"[2001:db8::1]"[..]));
+        assert_eq!(host(b"a.example;x").map(|(_, h)| h), Ok(&b"a.example"[..]));
+        assert!(
+            host(b"[::1").is_err() && host(b"[]").is_err() && host(b"[a b]").is_err() && host(b";").is_err()
+        );
+    }
+
+    #[test]
+    fn pushed_params_cannot_break_out() {
+        let mut out = String::new();
+        push_param(&mut out, "ta;g", Some("a\r\nb\";c"));
+        assert_eq!(out, r#";tag="a  b\";c""#);
+        push_param(&mut out, "\r\n", Some("x"));
+        assert_eq!(out, r#";tag="a  b\";c""#);
+    }
+}

@@ -1,0 +1,353 @@
+//! Addresses in headers: `"Name" <uri>;param=value` (From, To, Contact, Route, ...).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use bytestring::ByteString;
+
+use super::lex::{self, Cursor, Fault, Params, Span, TEXT_MAX, fault};
+use super::{HeaderError, HeaderErrorKind, HeaderName};
+use crate::uri::Uri;
+
+/// A URI with a display name and header parameters; a slice of the message it came in.
+///
+/// `==` compares the text.
+///
+/// # Examples
+///
+/// ```
+/// use sip_core::NameAddr;
+///
+/// let from: NameAddr = r#""Bob" <sip:bob@example.com>;tag=42;epid=0b01"#.parse().unwrap();
+/// assert_eq!(from.display(), Some("Bob"));
+/// assert_eq!(from.uri().as_str(), "sip:bob@example.com");
+/// assert_eq!((from.tag(), from.param("epid")), (Some("42"), Some("0b01")));
+/// assert_eq!(from.with_tag("7").to_string(), r#""Bob" <sip:bob@example.com>;epid=0b01;tag=7"#);
+/// ```
+#[derive(Clone)]
+pub struct NameAddr {
+    text: ByteString,
+    uri: Uri,
+    display: Span,
+    tag: Span,
+    params: Span,
+}
+
+impl NameAddr {
+    /// An address without display name and parameters.
+    #[must_use]
+    pub fn new(uri: Uri) -> Self {
+        let text = ByteString::from(format!("<{uri}>"));
+        Self::try_from(text.clone()).unwrap_or_else(|_| {
+            // Only a URI at the length limit: without its brackets it still fits.
+            let end = Span::new(uri.as_str().len(), uri.as_str().len());
+            Self { text: uri.as_byte_string().clone(), uri, display: Span::default(), tag: end, params: end }
+        })
+    }
+
+    /// The same address with a display name; an empty one removes it.
+    #[must_use]
+    pub fn with_display(&self, name: &str) -> Self {
+        let mut text = String::with_capacity(self.text.len() + name.len() + 4);
+        if !name.is_empty() {
+            lex::push_quoted(&mut text, name);
+            text.push(' ');
+        }
+        self.push_uri(&mut text);
+        text.push_str(self.params.of(&self.text));
+        self.rebuilt(text)
+    }
+
+    /// The URI.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The display name as written, without quotes, escapes kept; see [`NameAddr::display_text`].
+    #[must_use]
+    pub fn display(&self) -> Option<&str> {
+        let text = lex::unquote(self.display.of(&self.text));
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The display name for people: without quotes and escapes.
+    #[must_use]
+    pub fn display_text(&self) -> Option<Cow<'_, str>> {
+        let text = self.display()?;
+        if !text.contains('\\') {
+            return Some(Cow::Borrowed(text));
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            out.push(if c == '\\' { chars.next().unwrap_or(c) } else { c });
+        }
+        Some(Cow::Owned(out))
+    }
+
+    /// The `tag` parameter.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        (!self.tag.is_empty()).then(|| self.tag.of(&self.text))
+    }
+
+    /// The value of a header parameter without quotes, `Some("")` for a flag. Names are compared without case.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params().value_of(name)
+    }
+
+    /// All header parameters in order.
+    #[must_use]
+    pub fn params(&self) -> Params<'_> {
+        Params::new(self.params.of(&self.text))
+    }
+
+    /// The same address with this tag.
+    #[must_use]
+    pub fn with_tag(&self, tag: &str) -> Self {
+        self.with_param("tag", Some(tag))
+    }
+
+    /// The same address without a tag.
+    #[must_use]
+    pub fn without_tag(&self) -> Self {
+        self.without_param("tag")
+    }
+
+    /// The same address with a header parameter added, or replaced; `None` makes it a flag.
+    ///
+    /// A value that is no token is quoted; characters that could end the header line are replaced.
+    #[must_use]
+    pub fn with_param(&self, name: &str, value: Option<&str>) -> Self {
+        let mut text = self.text_without(name);
+        lex::push_param(&mut text, name, value);
+        self.rebuilt(text)
+    }
+
+    /// The same address without a header parameter.
+    #[must_use]
+    pub fn without_param(&self, name: &str) -> Self {
+        if self.param(name).is_none() { self.clone() } else { self.rebuilt(self.text_without(name)) }
+    }
+
+    /// The value as it goes over the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The same as a shared text.
+    #[must_use]
+    pub fn as_byte_string(&self) -> &ByteString {
+        &self.text
+    }
+
+    /// The same address in memory of its own: what outlives a message keeps a copy, not the message.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let text = ByteString::from(&*self.text);
+        let uri = self.uri.detached();
+        Self { text, uri, display: self.display, tag: self.tag, params: self.params }
+    }
+
+    fn push_uri(&self, out: &mut String) {
+        out.push('<');
+        out.push_str(self.uri.as_str());
+        out.push('>');
+    }
+
+    fn text_without(&self, name: &str) -> String {
+        let mut text = String::with_capacity(self.text.len() + 40);
+        let display = self.display.of(&self.text);
+        if !display.is_empty() {
+            text.push_str(display);
+            text.push(' ');
+        }
+        self.push_uri(&mut text);
+        for (kept, value) in self.raw_params().filter(|(n, _)| !n.eq_ignore_ascii_case(name)) {
+            text.push(';');
+            text.push_str(kept);
+            if let Some(value) = value {
+                text.push('=');
+                text.push_str(value);
+            }
+        }
+        text
+    }
+
+    /// Names and values, quotes kept.
+    fn raw_params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let mut found = Vec::new();
+        let start = usize::from(self.params.start);
+        let checked = Cursor::new(&self.text, start).params(|name, value| {
+            found.push((name.of(&self.text), (!value.is_empty()).then(|| value.of(&self.text))));
+        });
+        debug_assert!(checked.is_ok(), "checked when it was parsed");
+        found.into_iter()
+    }
+
+    /// What we made of checked parts parses again, unless it grew over the length limit: then nothing changes.
+    fn rebuilt(&self, text: String) -> Self {
+        Self::try_from(ByteString::from(text)).unwrap_or_else(|_| self.clone())
+    }
+
+    /// Parses `item`, a slice of `owner`; the result shares the owner's bytes.
+    pub(crate) fn parse_shared(owner: &ByteString, item: &str) -> Result<Self, Fault> {
+        if item.len() > TEXT_MAX {
+            return fault(HeaderErrorKind::TooLong, TEXT_MAX);
+        }
+        let found = Found::in_text(item)?;
+        let uri = Uri::try_from(owner.slice_ref(found.uri.of(item)))
+            .map_err(|e| Fault { at: usize::from(found.uri.start) + e.offset, kind: e.into() })?;
+        let Found { display, tag, params, .. } = found;
+        Ok(Self { text: owner.slice_ref(item), uri, display, tag, params })
+    }
+}
+
+/// Where the parts are.
+struct Found {
+    display: Span,
+    uri: Span,
+    tag: Span,
+    params: Span,
+}
+
+impl Found {
+    fn in_text(text: &str) -> Result<Self, Fault> {
+        let mut cursor = Cursor::new(text, 0);
+        cursor.skip_space();
+        let start = cursor.at;
+        let display = if cursor.peek() == Some(b'"') {
+            let quoted = cursor.quoted()?;
+            cursor.skip_space();
+            quoted
+        } else {
+            match memchr::memchr3(b'<', b';', b'"', cursor.rest()) {
+                Some(len) if cursor.rest()[len] == b'<' => {
+                    cursor.at += len;
+                    unquoted_display(text, start, cursor.at)?
+                }
+                _ => return Self::addr_spec(text, start),
+            }
+        };
+        if !cursor.eat(b'<') {
+            return fault(HeaderErrorKind::Syntax, cursor.at);
+        }
+        let Some(len) = memchr::memchr(b'>', cursor.rest()) else {
+            return fault(HeaderErrorKind::Unterminated, cursor.at);
+        };
+        let uri = Span::new(cursor.at, cursor.at + len);
+        cursor.at += len + 1;
+        Self::with_params(text, cursor, display, uri)
+    }
+
+    /// Without angle brackets all parameters are the header's, and the URI has no headers (RFC 3261 section 20.10).
+    fn addr_spec(text: &str, start: usize) -> Result<Self, Fault> {
+        let mut cursor = Cursor::new(text, start);
+        let len =
+            cursor.rest().iter().position(|b| *b == b';' || lex::is_space(*b)).unwrap_or(cursor.rest().len());
+        let rest = &cursor.rest()[..len];
+        if let Some(bad) = memchr::memchr2(b'?', b',', rest) {
+            return fault(HeaderErrorKind::Syntax, start + bad);
+        }
+        let uri = Span::new(start, start + len);
+        cursor.at += len;
+        Self::with_params(text, cursor, Span::new(start, start), uri)
+    }
+
+    fn with_params(text: &str, mut cursor: Cursor<'_>, display: Span, uri: Span) -> Result<Self, Fault> {
+        let mut tag = Span::default();
+        let mut twice = None;
+        let params = cursor.params(|name, value| {
+            if name.of(text).eq_ignore_ascii_case("tag") {
+                twice = (tag != Span::default()).then_some(usize::from(name.start)).or(twice);
+                tag = value;
+            }
+        })?;
+        match twice {
+            Some(at) => fault(HeaderErrorKind::Duplicate, at),
+            None => Ok(Self { display, uri, tag, params }),
+        }
+    }
+}
+
+/// `*(token LWS)`, read leniently: anything but specials and control characters.
+fn unquoted_display(text: &str, start: usize, end: usize) -> Result<Span, Fault> {
+    let name = text[start..end].trim_end_matches([' ', '\t']);
+    let special =
+        |b: u8| matches!(b, b',' | b'"' | b'>' | b'\\' | b'@') || (b < b' ' && b != b'\t') || b == 0x7f;
+    match name.bytes().position(special) {
+        Some(at) => fault(HeaderErrorKind::Syntax, start + at),
+        None => Ok(Span::new(start, start + name.len())),
+    }
+}
+
+impl TryFrom<ByteString> for NameAddr {
+    type Error = HeaderError;
+
+    fn try_from(text: ByteString) -> Result<Self, HeaderError> {
+        let trimmed = text.trim_matches([' ', '\t']);
+        Self::parse_shared(&text, trimmed).map_err(|f| HeaderError::from_fault(HeaderName::Other, f))
+    }
+}
+
+impl FromStr for NameAddr {
+    type Err = HeaderError;
+
+    fn from_str(text: &str) -> Result<Self, HeaderError> {
+        Self::try_from(ByteString::from(text))
+    }
+}
+
+impl From<Uri> for NameAddr {
+    fn from(uri: Uri) -> Self {
+        Self::new(uri)
+    }
+}
+
+impl fmt::Display for NameAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for NameAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NameAddr({})", self.text)
+    }
+}
+
+impl PartialEq for NameAddr {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for NameAddr {}
+
+impl Hash for NameAddr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl serde::Serialize for NameAddr {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for NameAddr {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+#[path = "name_addr_tests.rs"]
+mod tests;

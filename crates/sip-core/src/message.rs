@@ -1,0 +1,845 @@
+//! Requests and responses as they were received: slices of one buffer, with a typed envelope.
+//!
+//! The structural pass finds the lines; then start line, Via, From, To, Call-ID, CSeq, Contact, Route, Record-Route,
+//! Require, Max-Forwards and Content-Length are checked and typed. No code behind it meets an untyped dialog key. All other
+//! headers stay text ([`Headers`]) and are typed on demand ([`Envelope::header`]).
+//!
+//! # Invariants
+//!
+//! - A message that parsed has exactly one From, To, Call-ID and CSeq, at least one Via, and the CSeq of a request names
+//!   its method.
+//! - Header values contain no line end: folded lines are unfolded.
+//!
+//! Not here: message boundaries on a stream ([`crate::framing`]), writing ([`crate::build`]).
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use smallvec::SmallVec;
+
+use crate::build::ResponseDraft;
+use crate::header::lex::{self, Fault};
+use crate::header::{
+    CSeq, HeaderError, HeaderErrorKind, HeaderName, Headers, Line, MaxForwards, Method, NameAddr,
+    TypedHeader, Via, values,
+};
+use crate::limits::Limits;
+use crate::scan::{self, Lines, Scan};
+use crate::uri::{Uri, UriErrorKind};
+
+/// Why bytes are no usable message: what is wrong, in which header, where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParseError {
+    /// What is wrong.
+    pub kind: ParseErrorKind,
+    /// In which header; `None` for the start line and for the message as a whole.
+    pub header: Option<HeaderName>,
+    /// Where, in bytes from the start of the message.
+    pub offset: u32,
+}
+
+impl ParseError {
+    pub(crate) fn at(kind: ParseErrorKind, offset: usize) -> Self {
+        Self { kind, header: None, offset: u32::try_from(offset).unwrap_or(u32::MAX) }
+    }
+
+    pub(crate) fn of(kind: ParseErrorKind, header: HeaderName, offset: usize) -> Self {
+        Self { header: Some(header), ..Self::at(kind, offset) }
+    }
+
+    /// What to answer a request with that has this error; see [`parse_for_reply`].
+    #[must_use]
+    pub fn reject(&self) -> Rejection {
+        let (status, reason) = match self.kind {
+            ParseErrorKind::Version => (505, "Version Not Supported"),
+            ParseErrorKind::BodyTooLarge => (413, "Request Entity Too Large"),
+            ParseErrorKind::MessageTooLarge | ParseErrorKind::HeadTooLong | ParseErrorKind::LineTooLong => {
+                (513, "Message Too Large")
+            }
+            ParseErrorKind::RequestUri(UriErrorKind::TooLong) => (414, "Request-URI Too Long"),
+            ParseErrorKind::Missing => (400, "Missing Header"),
+            ParseErrorKind::ContentLengthMissing => (400, "Missing Content-Length"),
+            ParseErrorKind::ContentLength | ParseErrorKind::ContentLengthConflict => {
+                (400, "Bad Content-Length")
+            }
+            ParseErrorKind::Truncated => (400, "Body Shorter Than Content-Length"),
+            ParseErrorKind::RequestUri(_) => (400, "Bad Request-URI"),
+            ParseErrorKind::MethodMismatch => (400, "CSeq Method Mismatch"),
+            ParseErrorKind::TooManyLines => (400, "Too Many Header Lines"),
+            ParseErrorKind::StartLine
+            | ParseErrorKind::Status
+            | ParseErrorKind::HeadIncomplete
+            | ParseErrorKind::LineEnd
+            | ParseErrorKind::Nul
+            | ParseErrorKind::Utf8
+            | ParseErrorKind::HeaderName
+            | ParseErrorKind::Duplicate
+            | ParseErrorKind::Value(_) => (400, "Bad Request"),
+        };
+        Rejection { status, reason }
+    }
+}
+
+impl std::fmt::Display for ParseError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.header {
+            Some(header) => write!(f, "{} in {header} at byte {}", self.kind, self.offset),
+            None => write!(f, "{} at byte {}", self.kind, self.offset),
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// What is wrong with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseErrorKind {
+    /// No request line and no status line
+    #[error("bad start line")]
+    StartLine,
+    /// Another version than SIP/2.0
+    #[error("wrong protocol version")]
+    Version,
+    /// The status is no number from 100 to 699
+    #[error("bad status")]
+    Status,
+    /// The Request-URI is no URI
+    #[error("request-uri: {0}")]
+    RequestUri(UriErrorKind),
+    /// The empty line after the headers is missing
+    #[error("headers without end")]
+    HeadIncomplete,
+    /// A CR without LF
+    #[error("bad line end")]
+    LineEnd,
+    /// A NUL that is not escaped
+    #[error("nul character")]
+    Nul,
+    /// Start line and headers are not UTF-8
+    #[error("not utf-8")]
+    Utf8,
+    /// A line without colon, or its name is no token
+    #[error("bad header name")]
+    HeaderName,
+    /// A header that each message must have is missing
+    #[error("missing")]
+    Missing,
+    /// A header that may occur once occurs again
+    #[error("duplicate")]
+    Duplicate,
+    /// The value of an envelope header is wrong
+    #[error("{0}")]
+    Value(HeaderErrorKind),
+    /// The CSeq names another method than the request line
+    #[error("method differs from the request line's")]
+    MethodMismatch,
+    /// Content-Length is no number
+    #[error("bad length")]
+    ContentLength,
+    /// Two Content-Length headers differ
+    #[error("conflicting lengths")]
+    ContentLengthConflict,
+    /// On a stream nothing but Content-Length tells where a message ends
+    #[error("no length on a stream")]
+    ContentLengthMissing,
+    /// The body is shorter than Content-Length says
+    #[error("body shorter than its length")]
+    Truncated,
+    /// More bytes than [`Limits::message_bytes`]
+    #[error("message too large")]
+    MessageTooLarge,
+    /// More bytes than [`Limits::head_bytes`]
+    #[error("headers too large")]
+    HeadTooLong,
+    /// More bytes than [`Limits::body_bytes`]
+    #[error("body too large")]
+    BodyTooLarge,
+    /// More bytes than [`Limits::header_line_bytes`]
+    #[error("header line too long")]
+    LineTooLong,
+    /// More lines than [`Limits::header_lines`] or [`Limits::header_lines_same_name`]
+    #[error("too many header lines")]
+    TooManyLines,
+}
+
+/// How a malformed request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejection {
+    /// 400, 413, 414, 505 or 513.
+    pub status: u16,
+    /// The reason phrase; also the text for diagnostics.
+    pub reason: &'static str,
+}
+
+/// A message from a peer.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// Somebody asks
+    Request(Request),
+    /// Somebody answers
+    Response(Response),
+}
+
+impl Message {
+    /// Parses one complete message, as it comes in a datagram. Bytes after the body that Content-Length announces are
+    /// dropped (RFC 3261 section 18.3); without Content-Length the body goes to the end.
+    ///
+    /// # Errors
+    ///
+    /// When it is no SIP message, a limit is exceeded, or a header of the envelope is missing or wrong.
+    pub fn parse(raw: Bytes, limits: &Limits) -> Result<Self, ParseError> {
+        Parsed::parse(raw, limits).map(Self::from)
+    }
+
+    /// What requests and responses have in common.
+    #[must_use]
+    pub fn envelope(&self) -> &Envelope {
+        match self {
+            Self::Request(request) => request,
+            Self::Response(response) => response,
+        }
+    }
+}
+
+impl From<Parsed> for Message {
+    fn from(parsed: Parsed) -> Self {
+        let Parsed { start, envelope } = parsed;
+        match start {
+            Start::Request { method, uri } => {
+                Self::Request(Request { inner: Arc::new(RequestInner { method, uri, envelope }) })
+            }
+            Start::Response { status, reason } => {
+                Self::Response(Response { inner: Arc::new(ResponseInner { status, reason, envelope }) })
+            }
+        }
+    }
+}
+
+/// A message as the parser leaves it, by value: parsing a usual message allocates nothing. [`Message`] is the same behind
+/// one pointer, which is what travels through queues.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    start: Start,
+    envelope: Envelope,
+}
+
+#[derive(Debug, Clone)]
+enum Start {
+    Request { method: Method, uri: Uri },
+    Response { status: u16, reason: ByteString },
+}
+
+impl Parsed {
+    /// See [`Message::parse`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Message::parse`].
+    pub fn parse(raw: Bytes, limits: &Limits) -> Result<Self, ParseError> {
+        if raw.len() > limits.message_bytes {
+            return Err(ParseError::at(ParseErrorKind::MessageTooLarge, limits.message_bytes));
+        }
+        let scan = scan::scan(&raw, limits)?;
+        let head = shared_head(&raw, &scan)?;
+        let start = Start::parse(&head, &scan)?;
+        let envelope = Envelope::parse(raw, head, scan, limits)?;
+        if let Start::Request { method, .. } = &start
+            && envelope.cseq.method != *method
+        {
+            let at = envelope.offset_of(HeaderName::CSeq);
+            return Err(ParseError::of(ParseErrorKind::MethodMismatch, HeaderName::CSeq, at));
+        }
+        Ok(Self { start, envelope })
+    }
+
+    /// Whether it is a request.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        matches!(self.start, Start::Request { .. })
+    }
+}
+
+impl Deref for Parsed {
+    type Target = Envelope;
+
+    fn deref(&self) -> &Envelope {
+        &self.envelope
+    }
+}
+
+fn shared_head(raw: &Bytes, scan: &Scan) -> Result<ByteString, ParseError> {
+    let head = if scan.folded { Bytes::from(scan::unfolded(raw, scan)) } else { raw.slice(..scan.body) };
+    match ByteString::try_from(head) {
+        Ok(head) => Ok(head),
+        Err(_) => {
+            let at = std::str::from_utf8(&raw[..scan.body]).map_or_else(|e| e.valid_up_to(), str::len);
+            Err(ParseError::at(ParseErrorKind::Utf8, at))
+        }
+    }
+}
+
+impl Start {
+    fn parse(head: &ByteString, scan: &Scan) -> Result<Self, ParseError> {
+        let line = &head[scan.start..scan.start_end];
+        let is_response = line.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("SIP/"));
+        if is_response {
+            Self::status_line(head, line, scan.start)
+        } else {
+            Self::request_line(head, line, scan.start)
+        }
+    }
+
+    fn request_line(head: &ByteString, line: &str, offset: usize) -> Result<Self, ParseError> {
+        let bad = |at| ParseError::at(ParseErrorKind::StartLine, offset + at);
+        let (method, rest) = line.split_once(' ').ok_or(bad(0))?;
+        let (uri, version) = rest.rsplit_once(' ').ok_or(bad(method.len()))?;
+        if !lex::is_token_text(method) {
+            return Err(bad(0));
+        }
+        check_version(version, offset + line.len() - version.len())?;
+        let uri_at = offset + method.len() + 1;
+        let uri = Uri::try_from(head.slice_ref(uri))
+            .map_err(|e| ParseError::at(ParseErrorKind::RequestUri(e.kind), uri_at + e.offset))?;
+        Ok(Self::Request { method: Method::from_token(method, |t| head.slice_ref(t)), uri })
+    }
+
+    fn status_line(head: &ByteString, line: &str, offset: usize) -> Result<Self, ParseError> {
+        let (version, rest) =
+            line.split_once(' ').ok_or(ParseError::at(ParseErrorKind::StartLine, offset))?;
+        check_version(version, offset)?;
+        let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+        let number = lex::decimal(status.as_bytes()).filter(|n| status.len() == 3 && (100..700).contains(n));
+        match number {
+            Some(n) => Ok(Self::Response { status: n as u16, reason: head.slice_ref(reason) }),
+            None => Err(ParseError::at(ParseErrorKind::Status, offset + version.len() + 1)),
+        }
+    }
+}
+
+fn check_version(text: &str, offset: usize) -> Result<(), ParseError> {
+    if text.eq_ignore_ascii_case("SIP/2.0") {
+        return Ok(());
+    }
+    let other = text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("SIP/"))
+        && text[4..].split('.').count() == 2
+        && text[4..].split('.').all(|n| lex::decimal(n.as_bytes()).is_some());
+    Err(ParseError::at(if other { ParseErrorKind::Version } else { ParseErrorKind::StartLine }, offset))
+}
+
+/// What requests and responses have in common: headers, the typed ones among them, and the body.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    raw: Bytes,
+    head: ByteString,
+    body: Bytes,
+    lines: Lines,
+    via: Via,
+    from: NameAddr,
+    to: NameAddr,
+    call_id: ByteString,
+    cseq: CSeq,
+    contact: Option<NameAddr>,
+    route: AddressList,
+    record_route: AddressList,
+    max_forwards: Option<u8>,
+}
+
+/// Addresses; as many as usual chains have are kept in place.
+type AddressList = SmallVec<[NameAddr; 4]>;
+
+impl Envelope {
+    /// All headers in wire order.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers::new(&self.head, &self.lines)
+    }
+
+    /// A header that is typed on demand; `None` when there is no such line.
+    ///
+    /// # Errors
+    ///
+    /// When its value does not follow the grammar.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sip_core::{Limits, Message};
+    /// use sip_core::header::{Expires, RetryAfter};
+    /// # let raw = b"SIP/2.0 503 Busy\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
+    /// #   Call-ID: x\r\nCSeq: 1 OPTIONS\r\nRetry-After: 5 (soon)\r\nContent-Length: 0\r\n\r\n";
+    /// # let Message::Response(response) = Message::parse(raw.to_vec().into(), &Limits::default()).unwrap() else { panic!() };
+    /// assert_eq!(response.header::<RetryAfter>(), Ok(Some(RetryAfter(5))));
+    /// assert_eq!(response.header::<Expires>(), Ok(None));
+    /// ```
+    pub fn header<H: TypedHeader>(&self) -> Result<Option<H>, HeaderError> {
+        match H::NAME {
+            HeaderName::Other => H::parse_all(&mut self.headers().get_all(H::TEXT)),
+            name => H::parse_all(&mut self.lines_of(name)),
+        }
+    }
+
+    /// The topmost Via; of a request it has what [`Request::with_received`] noted.
+    #[must_use]
+    pub fn via(&self) -> &Via {
+        &self.via
+    }
+
+    /// The From header.
+    #[must_use]
+    pub fn from(&self) -> &NameAddr {
+        &self.from
+    }
+
+    /// The To header.
+    #[must_use]
+    pub fn to(&self) -> &NameAddr {
+        &self.to
+    }
+
+    /// The Call-ID.
+    #[must_use]
+    pub fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    /// The CSeq header.
+    #[must_use]
+    pub fn cseq(&self) -> &CSeq {
+        &self.cseq
+    }
+
+    /// The first Contact; `None` for `*` too.
+    #[must_use]
+    pub fn contact(&self) -> Option<&NameAddr> {
+        self.contact.as_ref()
+    }
+
+    /// All Route values, topmost first.
+    #[must_use]
+    pub fn route(&self) -> &[NameAddr] {
+        &self.route
+    }
+
+    /// All Record-Route values, topmost first.
+    #[must_use]
+    pub fn record_route(&self) -> &[NameAddr] {
+        &self.record_route
+    }
+
+    /// The body; empty when there is none.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The message as it was received.
+    #[must_use]
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// Whether the option tag is in a Supported header.
+    #[must_use]
+    pub fn supports(&self, option_tag: &str) -> bool {
+        self.has_token(HeaderName::Supported, option_tag)
+    }
+
+    /// Whether the option tag is in a Require header.
+    #[must_use]
+    pub fn requires(&self, option_tag: &str) -> bool {
+        self.has_token(HeaderName::Require, option_tag)
+    }
+
+    /// `type/subtype` of the body, without parameters.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        let value = self.lines_of(HeaderName::ContentType).next()?;
+        Some(value.split(';').next().unwrap_or(value).trim_matches([' ', '\t']))
+    }
+
+    fn has_token(&self, name: HeaderName, token: &str) -> bool {
+        self.lines_of(name)
+            .flat_map(lex::list_items)
+            .any(|(_, item)| !item.is_empty() && item.eq_ignore_ascii_case(token))
+    }
+
+    fn lines_of(&self, name: HeaderName) -> impl Iterator<Item = &str> {
+        self.lines.iter().filter(move |l| l.name == name).map(|l| l.value_of(&self.head))
+    }
+
+    /// Name, text of the name and shared value of each line; for drafts.
+    pub(crate) fn shared_lines(&self) -> impl Iterator<Item = (HeaderName, &str, ByteString)> {
+        self.lines
+            .iter()
+            .map(|l| (l.name, l.name_of(&self.head), self.head.slice_ref(l.value_of(&self.head))))
+    }
+
+    fn offset_of(&self, name: HeaderName) -> usize {
+        self.lines.iter().find(|l| l.name == name).map_or(0, |l| l.value as usize)
+    }
+
+    fn parse(raw: Bytes, head: ByteString, scan: Scan, limits: &Limits) -> Result<Self, ParseError> {
+        let mut fields = Fields::new(&head, limits);
+        for line in &scan.lines {
+            fields.take(line).map_err(|e| match e {
+                Refusal::Value(f) => {
+                    let kind = match (f.kind, line.name) {
+                        (HeaderErrorKind::Duplicate, _) => ParseErrorKind::Duplicate,
+                        (kind, _) => ParseErrorKind::Value(kind),
+                    };
+                    ParseError::of(kind, line.name, line.value as usize + f.at)
+                }
+                Refusal::Kind(kind) => ParseError::of(kind, line.name, line.value as usize),
+            })?;
+        }
+        let body = body(&raw, scan.body, fields.content_length, limits)?;
+        let missing = |name| ParseError::of(ParseErrorKind::Missing, name, scan.body);
+        let Fields { via, from, to, call_id, cseq, contact, route, record_route, max_forwards, .. } = fields;
+        Ok(Self {
+            via: via.ok_or(missing(HeaderName::Via))?,
+            from: from.ok_or(missing(HeaderName::From))?,
+            to: to.ok_or(missing(HeaderName::To))?,
+            call_id: call_id.ok_or(missing(HeaderName::CallId))?,
+            cseq: cseq.ok_or(missing(HeaderName::CSeq))?,
+            contact,
+            route,
+            record_route,
+            max_forwards,
+            lines: scan.lines,
+            raw,
+            head,
+            body,
+        })
+    }
+}
+
+/// The body of a complete message.
+fn body(raw: &Bytes, at: usize, length: Option<u64>, limits: &Limits) -> Result<Bytes, ParseError> {
+    let there = raw.len() - at;
+    let length = match length {
+        Some(n) => usize::try_from(n).unwrap_or(usize::MAX),
+        None => there,
+    };
+    if length > limits.body_bytes {
+        return Err(ParseError::of(ParseErrorKind::BodyTooLarge, HeaderName::ContentLength, at));
+    }
+    if length > there {
+        return Err(ParseError::of(ParseErrorKind::Truncated, HeaderName::ContentLength, raw.len()));
+    }
+    Ok(if length == 0 { Bytes::new() } else { raw.slice(at..at + length) })
+}
+
+/// The envelope while its lines are read.
+struct Fields<'h> {
+    head: &'h ByteString,
+    limits: &'h Limits,
+    via: Option<Via>,
+    vias: usize,
+    from: Option<NameAddr>,
+    to: Option<NameAddr>,
+    call_id: Option<ByteString>,
+    cseq: Option<CSeq>,
+    contact: Option<NameAddr>,
+    contacts: usize,
+    star: bool,
+    route: AddressList,
+    record_route: AddressList,
+    max_forwards: Option<u8>,
+    content_length: Option<u64>,
+}
+
+enum Refusal {
+    Value(Fault),
+    Kind(ParseErrorKind),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Value(fault)
+    }
+}
+
+impl<'h> Fields<'h> {
+    fn new(head: &'h ByteString, limits: &'h Limits) -> Self {
+        Self {
+            head,
+            limits,
+            via: None,
+            vias: 0,
+            from: None,
+            to: None,
+            call_id: None,
+            cseq: None,
+            contact: None,
+            contacts: 0,
+            star: false,
+            route: AddressList::new(),
+            record_route: AddressList::new(),
+            max_forwards: None,
+            content_length: None,
+        }
+    }
+
+    /// Takes one header line into the envelope.
+    fn take(&mut self, line: &Line) -> Result<(), Refusal> {
+        let head = self.head;
+        let value = line.value_of(head);
+        match line.name {
+            HeaderName::Via => self.take_vias(value)?,
+            HeaderName::From => once(&mut self.from, NameAddr::parse_shared(head, value)?)?,
+            HeaderName::To => once(&mut self.to, NameAddr::parse_shared(head, value)?)?,
+            HeaderName::CallId => once(&mut self.call_id, call_id(head, value)?)?,
+            HeaderName::CSeq => once(&mut self.cseq, CSeq::parse_shared(value, |t| head.slice_ref(t))?)?,
+            HeaderName::MaxForwards => once(&mut self.max_forwards, MaxForwards::parse_value(value)?)?,
+            HeaderName::Contact => self.take_contacts(value)?,
+            HeaderName::Route => addresses(head, value, self.limits, &mut self.route)?,
+            HeaderName::RecordRoute => addresses(head, value, self.limits, &mut self.record_route)?,
+            HeaderName::Require => values::tokens_of(value).try_for_each(|t| t.map(|_| ()))?,
+            HeaderName::ContentLength => {
+                scan::merge_length(&mut self.content_length, value.as_bytes()).map_err(Refusal::Kind)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_vias(&mut self, value: &str) -> Result<(), Fault> {
+        for (at, item) in lex::list_items(value) {
+            self.vias += 1;
+            check_count(self.vias, self.limits, at)?;
+            // Those below the top are checked too: a response to it would carry them on.
+            let via = Via::parse_shared(self.head, item).map_err(|f| Fault { at: at + f.at, ..f })?;
+            self.via.get_or_insert(via);
+        }
+        Ok(())
+    }
+
+    fn take_contacts(&mut self, value: &str) -> Result<(), Fault> {
+        for (at, item) in lex::list_items(value) {
+            self.contacts += 1;
+            check_count(self.contacts, self.limits, at)?;
+            if item == "*" {
+                self.star = true;
+            } else {
+                let contact =
+                    NameAddr::parse_shared(self.head, item).map_err(|f| Fault { at: at + f.at, ..f })?;
+                self.contact.get_or_insert(contact);
+            }
+            if self.star && self.contacts > 1 {
+                return lex::fault(HeaderErrorKind::Syntax, at);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Fault> {
+    match slot.replace(value) {
+        Some(_) => lex::fault(HeaderErrorKind::Duplicate, 0),
+        None => Ok(()),
+    }
+}
+
+fn check_count(count: usize, limits: &Limits, at: usize) -> Result<(), Fault> {
+    if count > limits.list_values { lex::fault(HeaderErrorKind::TooMany, at) } else { Ok(()) }
+}
+
+fn addresses(head: &ByteString, value: &str, limits: &Limits, list: &mut AddressList) -> Result<(), Fault> {
+    for (at, item) in lex::list_items(value) {
+        check_count(list.len() + 1, limits, at)?;
+        list.push(NameAddr::parse_shared(head, item).map_err(|f| Fault { at: at + f.at, ..f })?);
+    }
+    Ok(())
+}
+
+/// `word ["@" word]`, read leniently: visible characters.
+fn call_id(head: &ByteString, value: &str) -> Result<ByteString, Fault> {
+    let blank = value.bytes().position(|b| b <= b' ' || b == 0x7f || b == b',');
+    match (blank, value.is_empty()) {
+        (Some(at), _) => lex::fault(HeaderErrorKind::Syntax, at),
+        (None, true) => lex::fault(HeaderErrorKind::Syntax, 0),
+        (None, false) => Ok(head.slice_ref(value)),
+    }
+}
+
+/// A request from a peer; a clone shares it.
+///
+/// Headers and body: see [`Envelope`], to which it dereferences.
+#[derive(Debug, Clone)]
+pub struct Request {
+    inner: Arc<RequestInner>,
+}
+
+#[derive(Debug, Clone)]
+struct RequestInner {
+    method: Method,
+    uri: Uri,
+    envelope: Envelope,
+}
+
+impl Request {
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.inner.method
+    }
+
+    /// The Request-URI.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.inner.uri
+    }
+
+    /// The Max-Forwards header.
+    #[must_use]
+    pub fn max_forwards(&self) -> Option<u8> {
+        self.inner.envelope.max_forwards
+    }
+
+    /// The same request with the real source noted in its topmost Via (RFC 3261 section 18.2.1, RFC 3581): responses to it and
+    /// forwarded copies of it carry the note. `headers()` and `raw()` stay as received.
+    #[must_use]
+    pub fn with_received(mut self, source: SocketAddr) -> Self {
+        let via = self.inner.envelope.via.with_received(source);
+        if via != self.inner.envelope.via {
+            Arc::make_mut(&mut self.inner).envelope.via = via;
+        }
+        self
+    }
+}
+
+impl Deref for Request {
+    type Target = Envelope;
+
+    fn deref(&self) -> &Envelope {
+        &self.inner.envelope
+    }
+}
+
+/// A response from a peer; a clone shares it.
+///
+/// Headers and body: see [`Envelope`], to which it dereferences.
+#[derive(Debug, Clone)]
+pub struct Response {
+    inner: Arc<ResponseInner>,
+}
+
+#[derive(Debug, Clone)]
+struct ResponseInner {
+    status: u16,
+    reason: ByteString,
+    envelope: Envelope,
+}
+
+impl Response {
+    /// 100 to 699.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.inner.status
+    }
+
+    /// The reason phrase; may be empty.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.inner.reason
+    }
+
+    /// Whether it is a 1xx.
+    #[must_use]
+    pub fn is_provisional(&self) -> bool {
+        self.inner.status < 200
+    }
+
+    /// Whether it is a 2xx.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.inner.status)
+    }
+}
+
+impl Deref for Response {
+    type Target = Envelope;
+
+    fn deref(&self) -> &Envelope {
+        &self.inner.envelope
+    }
+}
+
+/// The answer to a request that did not parse, when enough of it can be read: Via, From, To, Call-ID and CSeq.
+///
+/// `None` for responses, for an ACK (nobody may answer one) and when the way back is unknown. The caller notes the real
+/// source in the topmost Via ([`ResponseDraft::top_via`], [`ResponseDraft::set_top_via`]) and adds a To tag and diagnostics.
+///
+/// # Examples
+///
+/// ```
+/// use sip_core::{Limits, Message, message::parse_for_reply};
+///
+/// let raw: bytes::Bytes = "INVITE sip:a@b SIP/7.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\n\
+///     To: <sip:a@b>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n".into();
+/// let error = Message::parse(raw.clone(), &Limits::default()).unwrap_err();
+/// let reply = parse_for_reply(&raw, &error).unwrap();
+/// assert_eq!((reply.status, reply.get("CSeq")), (505, Some("1 INVITE")));
+/// ```
+#[must_use]
+pub fn parse_for_reply(raw: &Bytes, error: &ParseError) -> Option<ResponseDraft> {
+    let limits = Limits::default();
+    let head = &raw[..raw.len().min(limits.head_bytes)];
+    let mut lines = Unfolded { rest: head };
+    let start = lines.find(|l| !l.is_empty())?;
+    let method = start.split(' ').next()?;
+    if !lex::is_token_text(method) || method == "ACK" {
+        return None;
+    }
+    let Rejection { status, reason } = error.reject();
+    let mut draft = ResponseDraft::bare(status).reason(reason);
+    for line in lines.take_while(|l| !l.is_empty()).take(limits.header_lines) {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let name = HeaderName::resolve(name.trim_end_matches([' ', '\t']));
+        let value = value.trim_matches([' ', '\t']);
+        let wanted = match name {
+            HeaderName::Via => draft.get_all("Via").count() < limits.header_lines_same_name,
+            HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq => {
+                draft.get(name.as_str()).is_none()
+            }
+            _ => false,
+        };
+        if wanted && !value.is_empty() && value.len() <= limits.header_line_bytes {
+            draft = draft.header(name.as_str(), value);
+        }
+    }
+    let complete = ["From", "To", "Call-ID", "CSeq"].iter().all(|n| draft.get(n).is_some());
+    (complete && draft.top_via().is_some()).then_some(draft)
+}
+
+/// The lines of a head that need not be well-formed: unfolded; those that are not UTF-8 or have control characters are
+/// given as a line without colon.
+struct Unfolded<'a> {
+    rest: &'a [u8],
+}
+
+impl Iterator for Unfolded<'_> {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let mut end = memchr::memchr(b'\n', self.rest)?;
+        while end > 1 && self.rest.get(end + 1).copied().is_some_and(lex::is_space) {
+            match memchr::memchr(b'\n', &self.rest[end + 1..]) {
+                Some(len) => end += 1 + len,
+                None => break,
+            }
+        }
+        let line = self.rest[..end].strip_suffix(b"\r").unwrap_or(&self.rest[..end]);
+        self.rest = &self.rest[end + 1..];
+        let text = std::str::from_utf8(line).unwrap_or("?").replace("\r\n", "  ").replace('\n', " ");
+        Some(if text.contains(['\r', '\0']) { String::from("?") } else { text })
+    }
+}
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

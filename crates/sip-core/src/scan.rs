@@ -1,0 +1,238 @@
+//! The structural pass over a message head: where lines, names and values are. Nothing is copied.
+//!
+//! # Invariants
+//!
+//! - A line ends with CRLF or LF. A CR elsewhere is an error, so no two parsers see different lines.
+//! - A line that begins with a blank continues the one before (RFC 3261 section 7.3.1).
+//! - The first empty line ends the head; [`crate::framing`] finds the same one.
+
+use memchr::memchr;
+use smallvec::SmallVec;
+
+use crate::header::lex::{self, is_space, is_token};
+use crate::header::{HeaderName, Line};
+use crate::limits::Limits;
+use crate::message::{ParseError, ParseErrorKind};
+
+/// The header lines of a message: as many as usual messages have are kept in place.
+pub(crate) type Lines = SmallVec<[Line; 32]>;
+
+/// What the structural pass found.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// Start of the start line: blank lines before it are skipped.
+    pub(crate) start: usize,
+    /// End of the start line.
+    pub(crate) start_end: usize,
+    pub(crate) lines: Lines,
+    /// Where the body begins.
+    pub(crate) body: usize,
+    /// Whether a header goes over several lines.
+    pub(crate) folded: bool,
+}
+
+/// Scans the head at the start of `raw`.
+pub(crate) fn scan(raw: &[u8], limits: &Limits) -> Result<Scan, ParseError> {
+    let start = raw.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(raw.len());
+    let mut pass = Pass { raw, limits, crlf: 0, at: start };
+    let (_, start_end) = pass.line()?;
+    let mut scan = Scan { start, start_end, lines: Lines::new(), body: 0, folded: false };
+    loop {
+        let (from, to) = pass.line()?;
+        if from == to {
+            break;
+        }
+        if is_space(raw[from]) {
+            scan.folded = true;
+            continue_line(&mut scan.lines, raw, from, to, limits)?;
+        } else {
+            pass.check_count(scan.lines.len())?;
+            scan.lines.push(header_line(raw, from, to, limits)?);
+        }
+    }
+    scan.body = pass.at;
+    check_controls(&raw[start..scan.body], start, pass.crlf)?;
+    check_same_name(&scan.lines, raw, limits)?;
+    Ok(scan)
+}
+
+struct Pass<'a> {
+    raw: &'a [u8],
+    limits: &'a Limits,
+    /// How many lines ended with CRLF.
+    crlf: usize,
+    at: usize,
+}
+
+impl Pass<'_> {
+    /// The next line without its end.
+    fn line(&mut self) -> Result<(usize, usize), ParseError> {
+        let from = self.at;
+        let Some(len) = memchr(b'\n', &self.raw[from..]) else {
+            return Err(ParseError::at(ParseErrorKind::HeadIncomplete, self.raw.len()));
+        };
+        self.at = from + len + 1;
+        if self.at > self.limits.head_bytes {
+            return Err(ParseError::at(ParseErrorKind::HeadTooLong, self.limits.head_bytes));
+        }
+        let crlf = len > 0 && self.raw[from + len - 1] == b'\r';
+        self.crlf += usize::from(crlf);
+        Ok((from, from + len - usize::from(crlf)))
+    }
+
+    fn check_count(&self, lines: usize) -> Result<(), ParseError> {
+        if lines < self.limits.header_lines {
+            return Ok(());
+        }
+        Err(ParseError::at(ParseErrorKind::TooManyLines, self.at))
+    }
+}
+
+/// Longest header line that spans and limits allow.
+fn line_max(limits: &Limits) -> usize {
+    limits.header_line_bytes.min(lex::TEXT_MAX)
+}
+
+fn header_line(raw: &[u8], from: usize, to: usize, limits: &Limits) -> Result<Line, ParseError> {
+    let line = &raw[from..to];
+    if line.len() > line_max(limits) {
+        return Err(ParseError::at(ParseErrorKind::LineTooLong, from));
+    }
+    let name_len = line.iter().position(|b| !is_token(*b)).unwrap_or(line.len());
+    let blanks = line[name_len..].iter().take_while(|b| is_space(**b)).count();
+    if name_len == 0 || line.get(name_len + blanks) != Some(&b':') {
+        return Err(ParseError::at(ParseErrorKind::HeaderName, from));
+    }
+    let (value, end) = trimmed(raw, from + name_len + blanks + 1, to);
+    Ok(Line {
+        start: from as u32,
+        value: value as u32,
+        end: end as u32,
+        name_len: name_len as u16,
+        name: HeaderName::resolve_bytes(&line[..name_len]),
+    })
+}
+
+fn continue_line(
+    lines: &mut Lines,
+    raw: &[u8],
+    from: usize,
+    to: usize,
+    limits: &Limits,
+) -> Result<(), ParseError> {
+    let Some(line) = lines.last_mut() else {
+        return Err(ParseError::at(ParseErrorKind::HeaderName, from));
+    };
+    if to - line.start as usize > line_max(limits) {
+        return Err(ParseError::at(ParseErrorKind::LineTooLong, line.start as usize));
+    }
+    let (value, end) = trimmed(raw, from, to);
+    if value < end {
+        if line.value == line.end {
+            line.value = value as u32;
+        }
+        line.end = end as u32;
+    }
+    Ok(())
+}
+
+fn trimmed(raw: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {
+    while from < to && is_space(raw[from]) {
+        from += 1;
+    }
+    while from < to && is_space(raw[to - 1]) {
+        to -= 1;
+    }
+    (from, to)
+}
+
+/// CR only before LF; NUL only escaped in a quoted string.
+fn check_controls(head: &[u8], offset: usize, crlf: usize) -> Result<(), ParseError> {
+    if memchr::memchr_iter(b'\r', head).count() != crlf {
+        let bad = memchr::memchr_iter(b'\r', head).find(|at| head.get(at + 1) != Some(&b'\n')).unwrap_or(0);
+        return Err(ParseError::at(ParseErrorKind::LineEnd, offset + bad));
+    }
+    match memchr::memchr_iter(0, head).find(|at| *at == 0 || head[at - 1] != b'\\') {
+        Some(at) => Err(ParseError::at(ParseErrorKind::Nul, offset + at)),
+        None => Ok(()),
+    }
+}
+
+/// The limit on lines of one name. Only a message with that many lines at all can exceed it.
+fn check_same_name(lines: &Lines, raw: &[u8], limits: &Limits) -> Result<(), ParseError> {
+    if lines.len() <= limits.header_lines_same_name {
+        return Ok(());
+    }
+    let key = |l: &Line| {
+        let text = match l.name {
+            HeaderName::Other => {
+                raw[l.start as usize..l.start as usize + usize::from(l.name_len)].to_ascii_lowercase()
+            }
+            _ => Vec::new(),
+        };
+        (l.name, text)
+    };
+    let mut counts = std::collections::HashMap::new();
+    for line in lines {
+        let count = counts.entry(key(line)).or_insert(0_usize);
+        *count += 1;
+        if *count > limits.header_lines_same_name {
+            return Err(ParseError::of(ParseErrorKind::TooManyLines, line.name, line.start as usize));
+        }
+    }
+    Ok(())
+}
+
+/// The head with the line ends inside of folded headers made blanks: same length, same offsets.
+pub(crate) fn unfolded(raw: &[u8], scan: &Scan) -> Vec<u8> {
+    let mut head = raw[..scan.body].to_vec();
+    for line in &scan.lines {
+        for b in &mut head[line.value as usize..line.end as usize] {
+            if matches!(b, b'\r' | b'\n') {
+                *b = b' ';
+            }
+        }
+    }
+    head
+}
+
+/// What the Content-Length lines of a complete head say; the framer's look before the whole message is there.
+pub(crate) fn content_length(head: &[u8]) -> Result<Option<u64>, ParseErrorKind> {
+    let mut found = None;
+    let mut rest = head;
+    // The start line is no header.
+    rest = &rest[memchr(b'\n', rest).map_or(rest.len(), |n| n + 1)..];
+    while let Some(len) = memchr(b'\n', rest) {
+        let mut end = len + 1;
+        if is_content_length(&rest[..len]) {
+            while rest.get(end).copied().is_some_and(is_space) {
+                end += memchr(b'\n', &rest[end..]).map_or(rest.len() - end, |n| n + 1);
+            }
+            merge_length(&mut found, value_after_colon(&rest[..end]))?;
+        }
+        rest = &rest[end..];
+    }
+    Ok(found)
+}
+
+/// Notes one Content-Length; a second one must say the same.
+pub(crate) fn merge_length(found: &mut Option<u64>, value: &[u8]) -> Result<(), ParseErrorKind> {
+    let length = lex::decimal(value).ok_or(ParseErrorKind::ContentLength)?;
+    match found.replace(length) {
+        Some(other) if other != length => Err(ParseErrorKind::ContentLengthConflict),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn is_content_length(line: &[u8]) -> bool {
+    if !matches!(line.first(), Some(b'c' | b'C' | b'l' | b'L')) {
+        return false;
+    }
+    let name = line.iter().position(|b| !is_token(*b)).unwrap_or(line.len());
+    HeaderName::resolve_bytes(&line[..name]) == HeaderName::ContentLength
+}
+
+fn value_after_colon(line: &[u8]) -> &[u8] {
+    let from = memchr(b':', line).map_or(line.len(), |n| n + 1);
+    line[from..].trim_ascii()
+}

@@ -1,0 +1,554 @@
+//! SIP, SIPS and tel URIs (RFC 3261 section 19.1, RFC 3966) as slices of one text.
+//!
+//! A [`Uri`] keeps the text as it was received and knows where its parts are: reading a part never allocates, and a
+//! URI taken from a message shares the message's bytes.
+//!
+//! `==` compares the text; [`Uri::equivalent`] compares as RFC 3261 section 19.1.4 says.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use bytestring::ByteString;
+
+use crate::header::lex::{self, Cursor, Params, Span, TEXT_MAX};
+use crate::header::{HeaderErrorKind, TransportKind};
+
+/// What precedes the first colon of a URI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// `sip:`
+    Sip,
+    /// `sips:`
+    Sips,
+    /// `tel:`, kept as it is
+    Tel,
+    /// Another one; the text is kept as it is, and a server answers 416.
+    Other,
+}
+
+/// Why a text is no URI, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} at byte {offset} of a URI")]
+pub struct UriError {
+    /// What is wrong.
+    pub kind: UriErrorKind,
+    /// Where, in bytes from the start of the URI.
+    pub offset: usize,
+}
+
+/// What is wrong with a URI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UriErrorKind {
+    /// No scheme, or one with illegal characters.
+    #[error("no scheme")]
+    Scheme,
+    /// A character that no URI may have, or a `%` without two hexadecimal digits.
+    #[error("illegal character")]
+    Character,
+    /// The user part is empty, or there are two `@`.
+    #[error("bad user part")]
+    User,
+    /// No host, or one that is no name and no address.
+    #[error("bad host")]
+    Host,
+    /// The port is no number of 16 bits.
+    #[error("bad port")]
+    Port,
+    /// The parameters do not follow the grammar.
+    #[error("bad parameter")]
+    Parameter,
+    /// More than 65,535 bytes.
+    #[error("too long")]
+    TooLong,
+}
+
+/// A URI as text, with its parts found.
+#[derive(Clone)]
+pub struct Uri {
+    text: ByteString,
+    parts: Parts,
+}
+
+#[derive(Clone, Copy)]
+struct Parts {
+    scheme: Scheme,
+    user: Span,
+    host: Span,
+    port: Option<u16>,
+    params: Span,
+    headers: Span,
+}
+
+impl Uri {
+    /// Parses a copy of `text`. From a [`ByteString`] (`try_from`) nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// When `text` is not a URI by the grammar; blanks around it are not allowed either.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sip_core::{Scheme, TransportKind, Uri};
+    ///
+    /// let uri = Uri::parse("sip:alice@example.com:5070;transport=tcp;lr").unwrap();
+    /// assert_eq!(uri.scheme(), Scheme::Sip);
+    /// assert_eq!((uri.user(), uri.host(), uri.port()), (Some("alice"), "example.com", Some(5070)));
+    /// assert_eq!(uri.transport(), Some(TransportKind::Tcp));
+    /// assert!(uri.is_loose_router());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, UriError> {
+        let parts = parse_parts(text)?;
+        Ok(Self { text: ByteString::from(text), parts })
+    }
+
+    /// A URI for a socket address: `sip:user@192.0.2.1:5060;transport=tcp` (`sips` is never chosen).
+    ///
+    /// Characters that a user part may not have are escaped.
+    #[must_use]
+    pub fn for_addr(user: Option<&str>, addr: SocketAddr, transport: TransportKind) -> Self {
+        let mut text = String::from("sip:");
+        if let Some(user) = user.filter(|u| !u.is_empty()) {
+            push_user(&mut text, user);
+            text.push('@');
+        }
+        text.push_str(&addr.to_string());
+        text.push_str(";transport=");
+        text.push_str(transport.as_str());
+        Self::rebuilt(text, "sip:invalid.invalid")
+    }
+
+    /// The URI as it was received or built.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The same as a shared text.
+    #[must_use]
+    pub fn as_byte_string(&self) -> &ByteString {
+        &self.text
+    }
+
+    /// The same URI in memory of its own: what outlives a message keeps a copy, not the message.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { text: ByteString::from(&*self.text), parts: self.parts }
+    }
+
+    /// The scheme.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.parts.scheme
+    }
+
+    /// The user part, escapes kept, without a password; `None` when there is none, and for other schemes than SIP.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        let all = self.parts.user.of(&self.text);
+        let user = all.split(':').next().unwrap_or(all);
+        (!self.parts.user.is_empty()).then_some(user)
+    }
+
+    /// The host as written (IPv6 with brackets); empty for other schemes than SIP.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.parts.host.of(&self.text)
+    }
+
+    /// The port, when one is written.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.parts.port
+    }
+
+    /// The value of a URI parameter, `Some("")` for a flag. Names are compared without case.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params().value_of(name)
+    }
+
+    /// Whether the URI parameter is there, with or without a value.
+    #[must_use]
+    pub fn has_param(&self, name: &str) -> bool {
+        self.param(name).is_some()
+    }
+
+    /// All URI parameters in order.
+    #[must_use]
+    pub fn params(&self) -> Params<'_> {
+        Params::new(self.parts.params.of(&self.text))
+    }
+
+    /// The `transport` parameter, when it names one that we speak.
+    #[must_use]
+    pub fn transport(&self) -> Option<TransportKind> {
+        self.param("transport")?.parse().ok()
+    }
+
+    /// Whether the `lr` parameter is there (RFC 3261 section 16.12).
+    #[must_use]
+    pub fn is_loose_router(&self) -> bool {
+        self.has_param("lr")
+    }
+
+    /// Where to send without a look-up: host when it is an address, with the port or its default (5060, `sips` 5061).
+    #[must_use]
+    pub fn sip_addr(&self) -> Option<SocketAddr> {
+        let tls = match self.parts.scheme {
+            Scheme::Sip => self.transport() == Some(TransportKind::Tls),
+            Scheme::Sips => true,
+            Scheme::Tel | Scheme::Other => return None,
+        };
+        let host = self.host();
+        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        let ip: IpAddr = bare.parse().ok()?;
+        Some(SocketAddr::new(ip, self.parts.port.unwrap_or(if tls { 5061 } else { 5060 })))
+    }
+
+    /// The same URI with a parameter added, or replaced; `None` makes it a flag.
+    #[must_use]
+    pub fn with_param(&self, name: &str, value: Option<&str>) -> Self {
+        self.edit(name, |out| push_uri_param(out, name, value))
+    }
+
+    /// The same URI without a parameter.
+    #[must_use]
+    pub fn without_param(&self, name: &str) -> Self {
+        if self.has_param(name) { self.edit(name, |_| ()) } else { self.clone() }
+    }
+
+    /// Scheme, user and host, without password, port, parameters and headers: who, not where.
+    #[must_use]
+    pub fn address_of_record(&self) -> Self {
+        let scheme = match self.parts.scheme {
+            Scheme::Sip => "sip:",
+            Scheme::Sips => "sips:",
+            Scheme::Tel | Scheme::Other => return self.clone(),
+        };
+        let mut text = String::from(scheme);
+        if let Some(user) = self.user() {
+            text.push_str(user);
+            text.push('@');
+        }
+        text.push_str(self.host());
+        Self::rebuilt(text, &self.text)
+    }
+
+    /// Whether both name the same resource by RFC 3261 section 19.1.4.
+    ///
+    /// Stricter in one point: `opaque`, `gruu` and `gr` in one URI only make them differ, so that an address is never
+    /// taken for one of its devices or conferences.
+    ///
+    /// ```
+    /// # use sip_core::Uri;
+    /// let uri = |text| Uri::parse(text).unwrap();
+    /// assert!(uri("sip:%61lice@Example.com;x=1").equivalent(&uri("sip:alice@example.COM")));
+    /// assert!(!uri("sip:alice@example.com").equivalent(&uri("sip:alice@example.com:5060")));
+    /// assert!(!uri("sip:alice@example.com;opaque=app:conf:1").equivalent(&uri("sip:alice@example.com")));
+    /// ```
+    #[must_use]
+    pub fn equivalent(&self, other: &Self) -> bool {
+        let (a, b) = (&self.parts, &other.parts);
+        if a.scheme != b.scheme {
+            return false;
+        }
+        if matches!(a.scheme, Scheme::Tel | Scheme::Other) {
+            return self.text.eq_ignore_ascii_case(&other.text);
+        }
+        same_unescaped(a.user.of(&self.text), b.user.of(&other.text))
+            && self.host().eq_ignore_ascii_case(other.host())
+            && a.port == b.port
+            && same_headers(a.headers.of(&self.text), b.headers.of(&other.text))
+            && params_agree(self, other)
+            && params_agree(other, self)
+    }
+
+    /// Rebuilds the text with the parameters except `name`, and what `push` adds.
+    fn edit(&self, name: &str, push: impl FnOnce(&mut String)) -> Self {
+        let (params, headers) = match self.parts.scheme {
+            Scheme::Sip | Scheme::Sips => (self.parts.params, self.parts.headers),
+            Scheme::Tel | Scheme::Other => return self.clone(),
+        };
+        let mut text = String::with_capacity(self.text.len() + 32);
+        text.push_str(&self.text[..usize::from(params.start)]);
+        for (kept, value) in self.params().filter(|(n, _)| !n.eq_ignore_ascii_case(name)) {
+            text.push(';');
+            text.push_str(kept);
+            if let Some(value) = value {
+                text.push('=');
+                text.push_str(value);
+            }
+        }
+        push(&mut text);
+        text.push_str(headers.of(&self.text));
+        Self::rebuilt(text, &self.text)
+    }
+
+    /// A text that we made of checked parts; should it not parse all the same, the fallback stands for it.
+    fn rebuilt(text: String, fallback: &str) -> Self {
+        let text = match parse_parts(&text) {
+            Ok(parts) => return Self { text: ByteString::from(text), parts },
+            Err(_) => ByteString::from(fallback),
+        };
+        let parts = parse_parts(&text).unwrap_or(Parts {
+            scheme: Scheme::Other,
+            user: Span::default(),
+            host: Span::default(),
+            port: None,
+            params: Span::default(),
+            headers: Span::default(),
+        });
+        Self { text, parts }
+    }
+}
+
+/// User, ttl, method, maddr and transport must be in both or in neither; so must what names a device or conference.
+fn params_agree(one: &Uri, other: &Uri) -> bool {
+    const STRICT: [&str; 8] = ["user", "ttl", "method", "maddr", "transport", "opaque", "gruu", "gr"];
+    one.params().all(|(name, value)| match other.param(name) {
+        Some(theirs) => same_unescaped_ignoring_case(value.unwrap_or(""), theirs),
+        None => !STRICT.iter().any(|s| s.eq_ignore_ascii_case(name)),
+    })
+}
+
+/// Headers are compared as a set, each without case.
+fn same_headers(a: &str, b: &str) -> bool {
+    let list = |text: &str| {
+        let mut all: Vec<String> =
+            text.trim_start_matches('?').split('&').map(str::to_ascii_lowercase).collect();
+        all.sort_unstable();
+        all
+    };
+    a.is_empty() == b.is_empty() && (a == b || list(a) == list(b))
+}
+
+fn same_unescaped(a: &str, b: &str) -> bool {
+    a == b || Unescape { bytes: a.as_bytes() }.eq(Unescape { bytes: b.as_bytes() })
+}
+
+fn same_unescaped_ignoring_case(a: &str, b: &str) -> bool {
+    let lower =
+        |text| Unescape { bytes: str::as_bytes(text) }.map(|(kept, b)| (kept, b.to_ascii_lowercase()));
+    a == b || lower(a).eq(lower(b))
+}
+
+/// The bytes with `%HH` resolved. An escaped reserved character stays apart from the bare one (RFC 3261 19.1.4).
+struct Unescape<'a> {
+    bytes: &'a [u8],
+}
+
+impl Iterator for Unescape<'_> {
+    type Item = (bool, u8);
+
+    fn next(&mut self) -> Option<(bool, u8)> {
+        let (&first, rest) = self.bytes.split_first()?;
+        if let (b'%', [high, low, rest @ ..]) = (first, rest)
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            self.bytes = rest;
+            let byte = high << 4 | low;
+            return Some((!is_unreserved(byte), byte));
+        }
+        self.bytes = rest;
+        Some((false, first))
+    }
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|d| d as u8)
+}
+
+fn is_unreserved(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
+}
+
+fn push_user(out: &mut String, user: &str) {
+    for b in user.bytes() {
+        if is_unreserved(b) || matches!(b, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/') {
+            out.push(char::from(b));
+        } else {
+            push_escaped(out, b);
+        }
+    }
+}
+
+fn push_uri_param(out: &mut String, name: &str, value: Option<&str>) {
+    if !lex::is_token_text(name) {
+        return;
+    }
+    out.push(';');
+    out.push_str(name);
+    if let Some(value) = value {
+        out.push('=');
+        for b in value.bytes() {
+            if is_unreserved(b) || matches!(b, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$' | b'%' | b'=') {
+                out.push(char::from(b));
+            } else {
+                push_escaped(out, b);
+            }
+        }
+    }
+}
+
+fn push_escaped(out: &mut String, b: u8) {
+    const HEX: [u8; 16] = *b"0123456789ABCDEF";
+    out.push('%');
+    out.push(char::from(HEX[usize::from(b >> 4)]));
+    out.push(char::from(HEX[usize::from(b & 15)]));
+}
+
+fn parse_parts(text: &str) -> Result<Parts, UriError> {
+    let error = |kind, offset| Err(UriError { kind, offset });
+    if text.len() > TEXT_MAX {
+        return error(UriErrorKind::TooLong, TEXT_MAX);
+    }
+    let bytes = text.as_bytes();
+    let Some(colon) = memchr::memchr(b':', bytes) else {
+        return error(UriErrorKind::Scheme, 0);
+    };
+    let scheme = scheme(&bytes[..colon]).ok_or(UriError { kind: UriErrorKind::Scheme, offset: 0 })?;
+    if let Some(at) = bytes.iter().position(|b| !lex::is_uri(*b)) {
+        return error(UriErrorKind::Character, at);
+    }
+    let empty = Span::new(bytes.len(), bytes.len());
+    match scheme {
+        Scheme::Sip | Scheme::Sips => sip_parts(text, scheme, colon + 1),
+        Scheme::Tel | Scheme::Other if colon + 1 == bytes.len() => error(UriErrorKind::Host, colon + 1),
+        Scheme::Tel | Scheme::Other => {
+            let host = Span::new(colon + 1, colon + 1);
+            Ok(Parts { scheme, user: host, host, port: None, params: empty, headers: empty })
+        }
+    }
+}
+
+fn scheme(name: &[u8]) -> Option<Scheme> {
+    let (first, rest) = name.split_first()?;
+    let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    if !first.is_ascii_alphabetic() || !rest.iter().all(legal) {
+        return None;
+    }
+    Some(match name {
+        n if n.eq_ignore_ascii_case(b"sip") => Scheme::Sip,
+        n if n.eq_ignore_ascii_case(b"sips") => Scheme::Sips,
+        n if n.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
+        _ => Scheme::Other,
+    })
+}
+
+fn sip_parts(text: &str, scheme: Scheme, start: usize) -> Result<Parts, UriError> {
+    let error = |kind, offset| Err(UriError { kind, offset });
+    let bytes = text.as_bytes();
+    let (user, host_at) = match memchr::memchr(b'@', &bytes[start..]) {
+        Some(0) => return error(UriErrorKind::User, start),
+        Some(len) => (Span::new(start, start + len), start + len + 1),
+        None => (Span::new(start, start), start),
+    };
+    if let Some(bad) = bad_escape(&bytes[start..host_at]) {
+        return error(UriErrorKind::Character, start + bad);
+    }
+    let mut cursor = Cursor::new(text, host_at);
+    let host = cursor.take(lex::host).map_err(|f| UriError { kind: UriErrorKind::Host, offset: f.at })?;
+    let port = match cursor.eat(b':') {
+        true => Some(cursor.port().map_err(|f| UriError { kind: UriErrorKind::Port, offset: f.at })?),
+        false => None,
+    };
+    let params_at = cursor.at;
+    let question = memchr::memchr(b'?', &bytes[params_at..]).map_or(bytes.len(), |len| params_at + len);
+    if let Some(two) = memchr::memchr(b'@', &bytes[params_at..question]) {
+        return error(UriErrorKind::User, params_at + two);
+    }
+    check_params(text, params_at, question)?;
+    let (params, headers) = (Span::new(params_at, question), Span::new(question, bytes.len()));
+    Ok(Parts { scheme, user, host, port, params, headers })
+}
+
+/// `*(;name[=value])` with the characters of URI parameters: no quotes, no blanks.
+fn check_params(text: &str, start: usize, end: usize) -> Result<(), UriError> {
+    let mut at = start;
+    while at < end {
+        let bad = UriError { kind: UriErrorKind::Parameter, offset: at };
+        let rest = text[at..end].strip_prefix(';').ok_or(bad)?;
+        let one = rest.split(';').next().unwrap_or(rest);
+        let name = one.split('=').next().unwrap_or(one);
+        // Brackets, slash, colon, `&` and `$` are legal in names too (RFC 3261 `param-unreserved`).
+        if name.is_empty() || one.len() == name.len() + 1 || bad_escape(one.as_bytes()).is_some() {
+            return Err(bad);
+        }
+        at += 1 + one.len();
+    }
+    Ok(())
+}
+
+/// Where a `%` is not followed by two hexadecimal digits.
+fn bad_escape(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'%', bytes).find(
+        |at| !matches!(bytes.get(at + 1..at + 3), Some([a, b]) if hex(*a).is_some() && hex(*b).is_some()),
+    )
+}
+
+impl TryFrom<ByteString> for Uri {
+    type Error = UriError;
+
+    fn try_from(text: ByteString) -> Result<Self, UriError> {
+        let parts = parse_parts(&text)?;
+        Ok(Self { text, parts })
+    }
+}
+
+impl FromStr for Uri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Self, UriError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Uri({})", self.text)
+    }
+}
+
+impl PartialEq for Uri {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Uri {}
+
+impl Hash for Uri {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl serde::Serialize for Uri {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Uri {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+impl From<UriError> for HeaderErrorKind {
+    fn from(error: UriError) -> Self {
+        Self::Uri(error.kind)
+    }
+}
