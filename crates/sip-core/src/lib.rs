@@ -30,15 +30,25 @@
 //! ```
 
 pub mod build;
+pub mod dialog;
+pub mod endpoint;
 pub mod framing;
 pub mod header;
 pub mod ids;
 pub mod limits;
 pub mod message;
 mod scan;
+pub mod session_timer;
+pub mod transaction;
+pub mod transport;
 pub mod uri;
 
 pub use build::{RequestDraft, ResponseDraft, default_reason};
+pub use dialog::{CSeqOutOfOrder, Dialog, DialogError, DialogId, DialogSnapshot, in_dialog_id};
+pub use endpoint::{
+    ClientTransactionId, CloseReason, Counters, Endpoint, EndpointConfig, Event, FlowId, FlowInfo,
+    ServerTransactionId, Target, TransactionError, Transmit, TransportInput, UnreachableReason,
+};
 pub use framing::{Frame, FrameError, StreamFramer};
 pub use header::{
     CSeq, HeaderError, HeaderErrorKind, HeaderName, Headers, Method, NameAddr, TransportKind, TypedHeader,
@@ -47,4 +57,6 @@ pub use header::{
 pub use ids::{IdSource, SeededIds, SystemIds};
 pub use limits::Limits;
 pub use message::{Envelope, Message, ParseError, ParseErrorKind, Rejection, Request, Response};
+pub use session_timer::{SessionTimer, SessionTimerConfig, SessionTimerError, SessionTimerEvent};
+pub use transport::{Core, ListenAddr, ListenAddrError, Transport, TransportConfig};
 pub use uri::{Scheme, Uri, UriError};

@@ -1,0 +1,99 @@
+//! The settings of an endpoint.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::TransportKind;
+use crate::transaction::Timing;
+
+/// Settings of an [`Endpoint`](super::Endpoint); start from the default and use `with_*`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// T1, T2 and T4.
+    pub timing: Timing,
+    /// Text of `User-Agent` and `Server`; empty for none.
+    pub user_agent: String,
+    /// The `source` of the `ms-diagnostics` the endpoint writes itself; a host name.
+    pub diagnostics_source: String,
+    /// Addresses that requests name in Via instead of the flow's own, at most one per transport.
+    pub advertised: Vec<(TransportKind, SocketAddr)>,
+    /// How long an INVITE may stay without final response after its first provisional one.
+    pub invite_total: Duration,
+    /// How long the transaction user may leave a request without final response; then 500 is sent for it.
+    pub answer_within: Duration,
+    /// Transactions of each side, client and server, at the same time. Beyond: 503 and `Overloaded`.
+    pub max_transactions: usize,
+    /// Requests without transaction that wait for one address to be connected.
+    pub max_waiting_oneway: usize,
+    /// `Retry-After` of the 503 above, in seconds.
+    pub retry_after_s: u32,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            timing: Timing::default(),
+            user_agent: String::new(),
+            diagnostics_source: "localhost".to_owned(),
+            advertised: Vec::new(),
+            invite_total: Duration::from_secs(190),
+            answer_within: Duration::from_secs(300),
+            max_transactions: 50_000,
+            max_waiting_oneway: 1_000,
+            retry_after_s: 10,
+        }
+    }
+}
+
+impl EndpointConfig {
+    /// With these transaction timings.
+    #[must_use]
+    pub fn with_timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// With this `User-Agent` and `Server` text.
+    #[must_use]
+    pub fn with_user_agent(mut self, text: impl Into<String>) -> Self {
+        self.user_agent = text.into();
+        self
+    }
+
+    /// With this `source` in the diagnostics written by the endpoint.
+    #[must_use]
+    pub fn with_diagnostics_source(mut self, host: impl Into<String>) -> Self {
+        self.diagnostics_source = host.into();
+        self
+    }
+
+    /// With this address in the Via of requests over `transport`.
+    #[must_use]
+    pub fn with_advertised(mut self, transport: TransportKind, addr: SocketAddr) -> Self {
+        self.advertised.retain(|(known, _)| *known != transport);
+        self.advertised.push((transport, addr));
+        self
+    }
+
+    /// With this limit on an INVITE that rings.
+    #[must_use]
+    pub fn with_invite_total(mut self, limit: Duration) -> Self {
+        self.invite_total = limit;
+        self
+    }
+
+    /// With this limit on the transaction user's time to answer.
+    #[must_use]
+    pub fn with_answer_within(mut self, limit: Duration) -> Self {
+        self.answer_within = limit;
+        self
+    }
+
+    /// With this limit on transactions.
+    #[must_use]
+    pub fn with_max_transactions(mut self, limit: usize) -> Self {
+        self.max_transactions = limit;
+        self
+    }
+}

@@ -1,0 +1,274 @@
+//! The endpoint: all transactions of one process part, over all its flows, without I/O.
+//!
+//! Inputs are [`TransportInput`]s, time, and the calls of the transaction user; outputs are [`Transmit`]s and
+//! [`Event`]s. After each input or call drain both: first `poll_event`, whose handling may add transmits, then
+//! `poll_transmit`; then wait until `poll_timeout`.
+//!
+//! # Invariants
+//!
+//! - Each client transaction ends in exactly one final [`Event::Response`] or [`Event::Failed`] (2xx to an INVITE may
+//!   come again), unless it was abandoned.
+//! - Each request but ACK and BENOTIFY gets a final response: from the user, or after
+//!   [`EndpointConfig::answer_within`] from the endpoint.
+//! - A message that is dropped has its count in [`Counters`].
+//!
+//! Not here: dialogs (the user maps them), routing decisions (the user gives a [`Target`]), sockets (the shell).
+
+mod client;
+mod config;
+mod counters;
+mod event;
+mod flow;
+mod flows;
+mod keys;
+mod reject;
+mod server;
+mod timers;
+mod wire;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+pub use config::EndpointConfig;
+pub use counters::Counters;
+pub use event::{ClientTransactionId, Event, ServerTransactionId, TransactionError};
+pub use flow::{CloseReason, FlowId, FlowInfo, Target, Transmit, TransportInput, UnreachableReason};
+
+use crate::dialog::DialogId;
+use crate::{IdSource, Message, Method, TransportKind};
+use client::Client;
+use flows::Flows;
+use keys::{ClientKey, ServerKey};
+use server::Server;
+use timers::{Timers, Who};
+
+/// Transactions under one sans-I/O core; see the module's text.
+pub struct Endpoint {
+    config: EndpointConfig,
+    ids: Box<dyn IdSource>,
+    flows: Flows,
+    clients: BTreeMap<u64, Client>,
+    servers: BTreeMap<u64, Server>,
+    /// Number of the newest transaction, of either side.
+    newest: u64,
+    client_keys: HashMap<ClientKey, u64>,
+    server_keys: HashMap<ServerKey, u64>,
+    /// The INVITE server transaction whose final response waits for an ACK in this dialog.
+    ack_keys: HashMap<DialogId, u64>,
+    timers: Timers,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    counters: Counters,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("clients", &self.clients.len())
+            .field("servers", &self.servers.len())
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// An endpoint without flows or transactions.
+    ///
+    /// - `ids`: where branches and tags come from; they have to be unguessable outside simulations.
+    pub fn new(config: EndpointConfig, ids: Box<dyn IdSource>) -> Self {
+        Self {
+            config,
+            ids,
+            flows: Flows::default(),
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            newest: 0,
+            client_keys: HashMap::new(),
+            server_keys: HashMap::new(),
+            ack_keys: HashMap::new(),
+            timers: Timers::default(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes what the shell reports.
+    pub fn handle(&mut self, input: TransportInput, now: Instant) {
+        match input {
+            TransportInput::Message { flow, message: Message::Request(request) } => {
+                self.counters.requests_received += 1;
+                let request = match self.flows.info(flow) {
+                    Some(info) => request.with_received(info.remote),
+                    None => request,
+                };
+                match request.method() {
+                    Method::Ack => self.receive_ack(flow, request, now),
+                    Method::Cancel => self.receive_cancel(flow, request, now),
+                    Method::Benotify => self.events.push_back(Event::Oneway { flow, request }),
+                    _ => self.receive_request(flow, request, now),
+                }
+            }
+            TransportInput::Message { flow, message: Message::Response(response) } => {
+                self.counters.responses_received += 1;
+                self.receive_response(flow, response, now);
+            }
+            TransportInput::Malformed { flow, error, raw } => self.receive_malformed(flow, &error, &raw),
+            TransportInput::Connected { flow, info } => {
+                self.open_flow(flow, info);
+                self.flush_waiting(flow, info, now);
+            }
+            TransportInput::Accepted { flow, info } => self.open_flow(flow, info),
+            TransportInput::Closed { flow, reason } => self.flow_closed(flow, reason, now),
+            TransportInput::Unreachable { transport, addr, reason } => {
+                self.unreachable(transport, addr, reason, now);
+            }
+            TransportInput::Ping { .. } => {}
+            TransportInput::Pong { flow } => self.events.push_back(Event::Pong { flow }),
+        }
+        self.check_invariants();
+    }
+
+    /// Fires every timer due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(who) = self.timers.pop_due(now) {
+            match who {
+                Who::Client(id) => self.client_timeout(id, now),
+                Who::Server(id) => self.server_timeout(id, now),
+            }
+        }
+        self.check_invariants();
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.soonest()
+    }
+
+    /// The next thing to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A new unguessable token: a tag, a Call-ID.
+    pub fn new_token(&mut self) -> String {
+        self.ids.token()
+    }
+
+    /// The source of identifiers and random waits.
+    pub fn ids(&mut self) -> &mut dyn IdSource {
+        &mut *self.ids
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &EndpointConfig {
+        &self.config
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The number of client and server transactions, finished ones that linger included.
+    pub fn transactions(&self) -> (usize, usize) {
+        (self.clients.len(), self.servers.len())
+    }
+
+    /// The ends of an open flow.
+    pub fn flow_info(&self, flow: FlowId) -> Option<FlowInfo> {
+        self.flows.info(flow)
+    }
+
+    /// The newest open flow to this address.
+    pub fn flow_to(&self, transport: TransportKind, addr: SocketAddr) -> Option<FlowId> {
+        self.flows.to(transport, addr)
+    }
+
+    /// Every open flow.
+    pub fn flows(&self) -> impl Iterator<Item = (FlowId, FlowInfo)> {
+        self.flows.iter()
+    }
+
+    /// Closes a flow once everything queued for it is sent; its end is reported like any other.
+    pub fn close_flow(&mut self, flow: FlowId) {
+        if self.flows.retire(flow) {
+            self.transmits.push_back(Transmit {
+                to: Target::Flow(flow),
+                bytes: Bytes::new(),
+                close_after: true,
+            });
+        }
+    }
+
+    /// Opens a flow to this address unless there is one; the outcome is an event (`FlowOpened`, `Unreachable`).
+    pub fn connect(&mut self, transport: TransportKind, addr: SocketAddr) {
+        if self.flows.to(transport, addr).is_none() {
+            self.transmits.push_back(Transmit::connect(transport, addr));
+        }
+    }
+
+    /// Sends a keep-alive (RFC 5626 section 4.4.1); its answer is [`Event::Pong`].
+    pub fn ping(&mut self, flow: FlowId) {
+        if self.flows.info(flow).is_some() {
+            self.transmits.push_back(Transmit::on_flow(flow, Bytes::from_static(b"\r\n\r\n")));
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.newest += 1;
+        self.newest
+    }
+
+    fn open_flow(&mut self, flow: FlowId, info: FlowInfo) {
+        if self.flows.open(flow, info) {
+            self.events.push_back(Event::FlowOpened { flow, info });
+        }
+    }
+
+    fn flow_closed(&mut self, flow: FlowId, reason: CloseReason, now: Instant) {
+        let Some((info, clients)) = self.flows.close(flow) else {
+            return;
+        };
+        self.events.push_back(Event::FlowClosed { flow, info, reason });
+        for id in clients {
+            self.fail_client(id, TransactionError::FlowClosed { reason }, now);
+        }
+    }
+
+    fn unreachable(
+        &mut self,
+        transport: TransportKind,
+        addr: SocketAddr,
+        reason: UnreachableReason,
+        now: Instant,
+    ) {
+        self.events.push_back(Event::Unreachable { transport, addr, reason });
+        let (mut failed, oneway) = self.flows.stop_waiting(transport, addr);
+        self.counters.oneway_dropped += oneway.len() as u64;
+        if transport == TransportKind::Udp {
+            failed.extend(self.flows.clients_to(transport, addr));
+        }
+        for id in failed {
+            self.fail_client(id, TransactionError::Unreachable { transport, addr, reason }, now);
+        }
+    }
+
+    fn check_invariants(&self) {
+        debug_assert!(self.client_keys.len() == self.clients.len(), "a client transaction without its key");
+        debug_assert!(self.server_keys.len() == self.servers.len(), "a server transaction without its key");
+        debug_assert!(self.timers.len() <= self.clients.len() + self.servers.len(), "a timer without owner");
+    }
+}
+
+#[cfg(test)]
+mod tests;

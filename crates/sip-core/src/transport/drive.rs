@@ -1,0 +1,93 @@
+//! The loop that every shell runs: sends what the core has, waits, feeds the core one input, repeats.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Instant;
+
+use super::Transport;
+use crate::endpoint::{Transmit, TransportInput};
+
+/// The most inputs that are fed before what they caused is sent.
+const BATCH_INPUTS: usize = 32;
+
+/// What is driven by [`turn`] and [`drive`].
+pub trait Core {
+    /// Takes what the transport reports.
+    fn handle_transport(&mut self, input: TransportInput, now: Instant);
+
+    /// Fires every timer due at `now`.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// When `handle_timeout` wants to be called next.
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// The next thing to send.
+    fn poll_transmit(&mut self) -> Option<Transmit>;
+}
+
+/// The clock of the shells; virtual when tokio's is.
+pub fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Hands everything the core wants sent to the transport.
+pub fn flush<C: Core + ?Sized>(core: &mut C, transport: &mut Transport) {
+    while let Some(transmit) = core.poll_transmit() {
+        transport.send(transmit);
+    }
+}
+
+/// One turn: flushes, then waits for the transport, the core's deadline, or `other`, and flushes again.
+///
+/// Cancel safe as far as `other` is. Gives what `other` gave, or `None` after feeding the core.
+pub async fn turn<C, T>(core: &mut C, transport: &mut Transport, other: impl Future<Output = T>) -> Option<T>
+where
+    C: Core + ?Sized,
+{
+    flush(core, transport);
+    let deadline = core.poll_timeout();
+    let outcome = tokio::select! {
+        input = transport.next() => {
+            feed(core, transport, input);
+            None
+        }
+        () = sleep_until(deadline) => {
+            core.handle_timeout(now());
+            None
+        }
+        other = other => Some(other),
+    };
+    flush(core, transport);
+    outcome
+}
+
+/// Runs the core over the transport until `stop` is ready, and gives what that gave.
+pub async fn drive<C, T>(core: &mut C, transport: &mut Transport, stop: impl Future<Output = T>) -> T
+where
+    C: Core + ?Sized,
+{
+    let mut stop = pin!(stop);
+    loop {
+        if let Some(done) = turn(core, transport, stop.as_mut()).await {
+            return done;
+        }
+    }
+}
+
+/// Waits for the deadline; for ever without one.
+pub async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn feed<C: Core + ?Sized>(core: &mut C, transport: &mut Transport, first: TransportInput) {
+    core.handle_transport(first, now());
+    for _ in 1..BATCH_INPUTS {
+        match transport.try_next() {
+            Some(input) => core.handle_transport(input, now()),
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! The shell under every core: UDP and TCP sockets on tokio, and the loop that drives a core over them.
+//!
+//! One owner holds the [`Transport`]: it numbers the flows and is the only one that opens, feeds and closes them. Each
+//! connection is one task that frames bytes and writes what is queued; nothing of the protocol happens there.
+//!
+//! # Invariants
+//!
+//! - `Connected` or `Accepted` comes before anything else of a flow, `Closed` once and last.
+//! - `send` never waits: what a connection cannot take is queued up to a limit, and beyond it the connection is closed.
+//! - Every task ends with the transport.
+//!
+//! Not here: transactions, and TLS (an address over it is `Unreachable`).
+
+mod config;
+mod connection;
+mod drive;
+mod udp;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+pub use config::{ListenAddr, ListenAddrError, TransportConfig};
+pub use drive::{Core, drive, flush, now, sleep_until, turn};
+
+use crate::endpoint::{CloseReason, FlowId, FlowInfo, Target, Transmit, TransportInput, UnreachableReason};
+use crate::{StreamFramer, TransportKind};
+use connection::{Connection, Queued};
+use udp::{Datagram, Udp};
+
+/// What the tasks report at most before they wait.
+const INBOX: usize = 1_024;
+/// What waits at most for one connection to open.
+const CONNECTING_MESSAGES: usize = 256;
+
+/// What the tasks report to the transport.
+#[derive(Debug)]
+enum Internal {
+    Accepted { stream: TcpStream },
+    Connected { addr: SocketAddr, stream: TcpStream },
+    ConnectFailed { addr: SocketAddr, kind: io::ErrorKind },
+    Input(TransportInput),
+    Closed { flow: FlowId, reason: CloseReason },
+    Datagram { socket: usize, from: SocketAddr, datagram: Datagram },
+}
+
+/// An open connection, seen from its owner.
+#[derive(Debug)]
+struct Open {
+    info: FlowInfo,
+    accepted: bool,
+    /// `None` once it is being closed.
+    queue: Option<mpsc::Sender<Bytes>>,
+    queued: Queued,
+    task: AbortHandle,
+}
+
+/// Sockets as a source of [`TransportInput`] and a sink of [`Transmit`]; see the module's text.
+#[derive(Debug)]
+pub struct Transport {
+    config: Arc<TransportConfig>,
+    local: Vec<ListenAddr>,
+    open: BTreeMap<FlowId, Open>,
+    by_remote: HashMap<SocketAddr, FlowId>,
+    accepted_from: HashMap<IpAddr, usize>,
+    connecting: HashMap<SocketAddr, Vec<Bytes>>,
+    udp: Udp,
+    newest: u64,
+    ready: VecDeque<TransportInput>,
+    inbox: mpsc::Receiver<Internal>,
+    reports: mpsc::Sender<Internal>,
+    tasks: JoinSet<()>,
+}
+
+impl Transport {
+    /// Listens on these addresses. Without any it is a client: it opens connections, and a UDP socket when needed.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when an address cannot be bound; `Unsupported` for TLS.
+    pub async fn bind(listen: &[ListenAddr], config: TransportConfig) -> io::Result<Self> {
+        let (reports, inbox) = mpsc::channel(INBOX);
+        let mut transport = Self {
+            config: Arc::new(config),
+            local: Vec::new(),
+            open: BTreeMap::new(),
+            by_remote: HashMap::new(),
+            accepted_from: HashMap::new(),
+            connecting: HashMap::new(),
+            udp: Udp::default(),
+            newest: 0,
+            ready: VecDeque::new(),
+            inbox,
+            reports,
+            tasks: JoinSet::new(),
+        };
+        for listen in listen {
+            let addr = match listen.transport {
+                TransportKind::Tcp => transport.listen_tcp(listen.addr).await?,
+                TransportKind::Udp => transport.listen_udp(listen.addr).await?,
+                TransportKind::Tls => return Err(io::ErrorKind::Unsupported.into()),
+            };
+            transport.local.push(ListenAddr::new(listen.transport, addr));
+        }
+        Ok(transport)
+    }
+
+    /// What it listens on, in the order of `bind`, with the real ports.
+    pub fn local_addrs(&self) -> &[ListenAddr] {
+        &self.local
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The next report. Cancel safe.
+    pub async fn next(&mut self) -> TransportInput {
+        loop {
+            if let Some(input) = self.try_next() {
+                return input;
+            }
+            match self.inbox.recv().await {
+                Some(internal) => self.take(internal),
+                // Not while `self.reports` lives, but after `shutdown` nothing comes.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// The next report, if there is one already.
+    pub fn try_next(&mut self) -> Option<TransportInput> {
+        loop {
+            if let Some(input) = self.ready.pop_front() {
+                return Some(input);
+            }
+            let internal = self.inbox.try_recv().ok()?;
+            self.take(internal);
+        }
+    }
+
+    /// Sends, or opens a flow; never waits. What becomes of it is reported, if it fails.
+    pub fn send(&mut self, transmit: Transmit) {
+        let Transmit { to, bytes, close_after } = transmit;
+        match to {
+            Target::Flow(flow) => {
+                self.send_on(flow, bytes);
+                if close_after {
+                    self.close(flow);
+                }
+            }
+            Target::Address { transport: TransportKind::Tcp, addr } => self.send_tcp(addr, bytes),
+            Target::Address { transport: TransportKind::Udp, addr } => self.send_udp(addr, bytes),
+            Target::Address { transport: transport @ TransportKind::Tls, addr } => {
+                self.unreachable(transport, addr, UnreachableReason::Unsupported);
+            }
+        }
+    }
+
+    /// Closes a flow after what is queued for it; its end is reported.
+    pub fn close(&mut self, flow: FlowId) {
+        if let Some(open) = self.open.get_mut(&flow) {
+            open.queue = None;
+        } else if self.udp.close(flow) {
+            self.ready.push_back(TransportInput::Closed { flow, reason: CloseReason::Local });
+        }
+    }
+
+    /// Stops listening, sends what is queued, closes everything.
+    pub async fn shutdown(mut self) {
+        self.inbox.close();
+        for open in self.open.values_mut() {
+            open.queue = None;
+        }
+        let connections = std::mem::take(&mut self.open);
+        let mut ended = Box::pin(async {
+            while connections.values().any(|open| !open.task.is_finished()) {
+                if self.tasks.join_next().await.is_none() {
+                    return;
+                }
+            }
+        });
+        // What did not end by itself in time is aborted with the task set: listeners always, slow connections too.
+        let _ = tokio::time::timeout(self.config.shutdown_timeout, &mut ended).await;
+        drop(ended);
+        self.tasks.shutdown().await;
+    }
+
+    async fn listen_tcp(&mut self, addr: SocketAddr) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(addr).await?;
+        let bound = listener.local_addr()?;
+        self.tasks.spawn(accept_all(listener, self.reports.clone()));
+        Ok(bound)
+    }
+
+    async fn listen_udp(&mut self, addr: SocketAddr) -> io::Result<SocketAddr> {
+        let socket = Arc::new(UdpSocket::bind(addr).await?);
+        let bound = socket.local_addr()?;
+        let index = self.udp.add(Arc::clone(&socket));
+        self.read_udp(index, socket);
+        Ok(bound)
+    }
+
+    /// Starts the task that reads a socket.
+    fn read_udp(&mut self, index: usize, socket: Arc<UdpSocket>) {
+        let (reports, config) = (self.reports.clone(), Arc::clone(&self.config));
+        self.tasks.spawn(udp::receive_all(index, socket, reports, config));
+    }
+
+    fn next_flow(&mut self) -> FlowId {
+        self.newest += 1;
+        FlowId::new(self.newest)
+    }
+
+    fn take(&mut self, internal: Internal) {
+        while self.tasks.try_join_next().is_some() {}
+        match internal {
+            Internal::Accepted { stream } => self.accepted(stream),
+            Internal::Connected { addr, stream } => self.connected(addr, stream),
+            Internal::ConnectFailed { addr, kind } => {
+                self.connecting.remove(&addr);
+                self.unreachable(TransportKind::Tcp, addr, kind.into());
+            }
+            Internal::Input(input) => self.input(input),
+            Internal::Closed { flow, reason } => self.closed(flow, reason),
+            Internal::Datagram { socket, from, datagram } => self.datagram(socket, from, datagram),
+        }
+    }
+
+    /// A report of a connection; those of one that was closed for overflow are dropped.
+    fn input(&mut self, input: TransportInput) {
+        let flow = match &input {
+            TransportInput::Message { flow, .. }
+            | TransportInput::Malformed { flow, .. }
+            | TransportInput::Connected { flow, .. }
+            | TransportInput::Accepted { flow, .. }
+            | TransportInput::Closed { flow, .. }
+            | TransportInput::Ping { flow }
+            | TransportInput::Pong { flow } => *flow,
+            TransportInput::Unreachable { .. } => return self.ready.push_back(input),
+        };
+        if self.open.contains_key(&flow) {
+            if let TransportInput::Ping { .. } = input {
+                self.send_on(flow, Bytes::from_static(b"\r\n"));
+            }
+            self.ready.push_back(input);
+        }
+    }
+
+    fn accepted(&mut self, stream: TcpStream) {
+        let Ok(info) = ends(&stream) else {
+            return;
+        };
+        let from = self.accepted_from.get(&info.remote.ip()).copied().unwrap_or(0);
+        if self.open.len() >= self.config.max_connections || from >= self.config.max_connections_per_peer {
+            tracing::warn!(open = self.open.len(), "connection refused: too many");
+            return;
+        }
+        self.accepted_from.insert(info.remote.ip(), from + 1);
+        let flow = self.start(stream, info, true);
+        self.ready.push_back(TransportInput::Accepted { flow, info });
+    }
+
+    fn connected(&mut self, addr: SocketAddr, stream: TcpStream) {
+        let waiting = self.connecting.remove(&addr).unwrap_or_default();
+        match ends(&stream) {
+            Ok(found) => {
+                let info = FlowInfo { remote: addr, ..found };
+                let flow = self.start(stream, info, false);
+                self.ready.push_back(TransportInput::Connected { flow, info });
+                waiting.into_iter().for_each(|bytes| self.send_on(flow, bytes));
+            }
+            Err(error) => self.unreachable(TransportKind::Tcp, addr, error.kind().into()),
+        }
+    }
+
+    fn start(&mut self, stream: TcpStream, info: FlowInfo, accepted: bool) -> FlowId {
+        let flow = self.next_flow();
+        if let Err(error) = tune(&stream, &self.config) {
+            tracing::debug!(%error, "socket options not set");
+        }
+        let (queue, outgoing) = mpsc::channel(self.config.max_queued_messages.max(1));
+        let queued = Queued::default();
+        let limits = self.config.limits;
+        let connection = Connection {
+            flow,
+            framer: if accepted { StreamFramer::new(limits) } else { StreamFramer::opened(limits) },
+            inbox: self.reports.clone(),
+            outgoing,
+            queued: Arc::clone(&queued),
+            config: Arc::clone(&self.config),
+        };
+        let task = self.tasks.spawn(connection.run(stream));
+        self.open.insert(flow, Open { info, accepted, queue: Some(queue), queued, task });
+        self.by_remote.insert(info.remote, flow);
+        flow
+    }
+
+    fn closed(&mut self, flow: FlowId, reason: CloseReason) {
+        let Some(open) = self.open.remove(&flow) else {
+            return;
+        };
+        if self.by_remote.get(&open.info.remote) == Some(&flow) {
+            self.by_remote.remove(&open.info.remote);
+        }
+        let ip = open.info.remote.ip();
+        if open.accepted
+            && let Some(count) = self.accepted_from.get_mut(&ip)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.accepted_from.remove(&ip);
+            }
+        }
+        self.ready.push_back(TransportInput::Closed { flow, reason });
+    }
+
+    fn datagram(&mut self, socket: usize, from: SocketAddr, datagram: Datagram) {
+        let flow = match self.udp.known(socket, from) {
+            Some(flow) => flow,
+            None => {
+                let (flow, info) = self.open_udp(socket, from);
+                self.ready.push_back(TransportInput::Accepted { flow, info });
+                flow
+            }
+        };
+        self.ready.push_back(match datagram {
+            Datagram::Message(message) => TransportInput::Message { flow, message },
+            Datagram::Malformed { error, raw } => TransportInput::Malformed { flow, error, raw },
+        });
+    }
+
+    fn open_udp(&mut self, socket: usize, remote: SocketAddr) -> (FlowId, FlowInfo) {
+        let flow = self.next_flow();
+        let (info, forgotten) = self.udp.open(flow, socket, remote, self.config.max_udp_flows);
+        if let Some(flow) = forgotten {
+            self.ready.push_back(TransportInput::Closed { flow, reason: CloseReason::Limit });
+        }
+        (flow, info)
+    }
+
+    fn send_on(&mut self, flow: FlowId, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        let Some(open) = self.open.get(&flow) else {
+            return self.send_datagram(flow, &bytes);
+        };
+        let Some(queue) = &open.queue else {
+            return;
+        };
+        let len = bytes.len();
+        let before = open.queued.fetch_add(len, Ordering::Relaxed);
+        if before + len <= self.config.max_queued_bytes && queue.try_send(bytes).is_ok() {
+            return;
+        }
+        open.task.abort();
+        self.closed(flow, CloseReason::Overflow);
+    }
+
+    fn send_datagram(&mut self, flow: FlowId, bytes: &[u8]) {
+        let Err(error) = self.udp.send(flow, bytes) else {
+            return;
+        };
+        if let Some(info) = self.udp.info(flow) {
+            self.unreachable(info.transport, info.remote, error.kind().into());
+        }
+    }
+
+    fn send_tcp(&mut self, addr: SocketAddr, bytes: Bytes) {
+        let open = self.by_remote.get(&addr).copied();
+        if let Some((flow, open)) = open.and_then(|flow| Some((flow, self.open.get(&flow)?)))
+            && open.queue.is_some()
+        {
+            let info = open.info;
+            if bytes.is_empty() {
+                self.ready.push_back(TransportInput::Connected { flow, info });
+            }
+            return self.send_on(flow, bytes);
+        }
+        if let Some(waiting) = self.connecting.get_mut(&addr) {
+            if !bytes.is_empty() && waiting.len() < CONNECTING_MESSAGES {
+                waiting.push(bytes);
+            }
+            return;
+        }
+        if self.open.len() + self.connecting.len() >= self.config.max_connections {
+            return self.unreachable(TransportKind::Tcp, addr, UnreachableReason::Limit);
+        }
+        let waiting = if bytes.is_empty() { Vec::new() } else { vec![bytes] };
+        self.connecting.insert(addr, waiting);
+        self.tasks.spawn(connect(addr, Arc::clone(&self.config), self.reports.clone()));
+    }
+
+    fn send_udp(&mut self, addr: SocketAddr, bytes: Bytes) {
+        let socket = match self.udp.socket_for(addr) {
+            Ok((index, new)) => {
+                if let Some(socket) = new {
+                    self.read_udp(index, socket);
+                }
+                index
+            }
+            Err(error) => return self.unreachable(TransportKind::Udp, addr, error.kind().into()),
+        };
+        let known = self.udp.known(socket, addr).and_then(|flow| Some((flow, self.udp.info(flow)?)));
+        let (flow, info) = match known {
+            Some(known) => known,
+            None => self.open_udp(socket, addr),
+        };
+        if known.is_none() || bytes.is_empty() {
+            self.ready.push_back(TransportInput::Connected { flow, info });
+        }
+        self.send_on(flow, bytes);
+    }
+
+    fn unreachable(&mut self, transport: TransportKind, addr: SocketAddr, reason: UnreachableReason) {
+        self.ready.push_back(TransportInput::Unreachable { transport, addr, reason });
+    }
+}
+
+/// The two ends of a stream.
+fn ends(stream: &TcpStream) -> io::Result<FlowInfo> {
+    Ok(FlowInfo { remote: stream.peer_addr()?, local: stream.local_addr()?, transport: TransportKind::Tcp })
+}
+
+/// Small messages at once, and a dead peer noticed.
+fn tune(stream: &TcpStream, config: &TransportConfig) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let Some(dead_after) = config.dead_peer_after else {
+        return Ok(());
+    };
+    let socket = SockRef::from(stream);
+    let probe = (dead_after / 4).max(std::time::Duration::from_secs(1));
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(dead_after / 2).with_interval(probe))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(dead_after))?;
+    Ok(())
+}
+
+/// Accepts until the transport is gone.
+async fn accept_all(listener: TcpListener, reports: mpsc::Sender<Internal>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if reports.send(Internal::Accepted { stream }).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // Out of descriptors, as a rule: asking again at once would only spin.
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Opens one connection.
+async fn connect(addr: SocketAddr, config: Arc<TransportConfig>, reports: mpsc::Sender<Internal>) {
+    let report = match tokio::time::timeout(config.connect_timeout, TcpStream::connect(addr)).await {
+        Ok(Ok(stream)) => Internal::Connected { addr, stream },
+        Ok(Err(error)) => Internal::ConnectFailed { addr, kind: error.kind() },
+        Err(_) => Internal::ConnectFailed { addr, kind: io::ErrorKind::TimedOut },
+    };
+    // The receiver is gone when the transport is.
+    let _ = reports.send(report).await;
+}
+
+#[cfg(test)]
+mod tests;
