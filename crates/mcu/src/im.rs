@@ -20,7 +20,8 @@ use sip_core::recoverable::{
 };
 use sip_core::ua::{RequestId, Routing, SendError, UserAgent};
 use sip_core::{
-    Dialog, DialogId, Method, NameAddr, Request, RequestDraft, Response, ResponseDraft, ServerTransactionId, Uri,
+    Dialog, DialogId, Method, NameAddr, Request, RequestDraft, Response, ResponseDraft, ServerTransactionId,
+    Uri,
 };
 
 use crate::session::{CallCause, CallChange, CallState, EndReason};
@@ -32,7 +33,8 @@ const BYE_TIME: Duration = Duration::from_secs(2);
 /// What a BYE says when the MCU failed over (recovery-on-the-wire.md section 3).
 const ROLLING_OVER: &str = "24067;reason=\"Mcu is rolling over\";source=\"reconvene\"";
 /// The MIME types we take in a MESSAGE.
-const ACCEPT_TYPES: &str = "text/plain text/html multipart/alternative application/im-iscomposing+xml application/ms-imdn+xml";
+const ACCEPT_TYPES: &str =
+    "text/plain text/html multipart/alternative application/im-iscomposing+xml application/ms-imdn+xml";
 
 /// Names one message or typing notice of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -273,7 +275,11 @@ impl ImCall {
         let activity =
             if types { c3p::im::KeyboardActivity::Typing } else { c3p::im::KeyboardActivity::Idle };
         let body = Some(("application/xml".to_owned(), activity.write()));
-        dialog.send(Recipe { method: Method::Info, headers: Vec::new(), body, resend: Resend::Undelivered }, ua, now);
+        dialog.send(
+            Recipe { method: Method::Info, headers: Vec::new(), body, resend: Resend::Undelivered },
+            ua,
+            now,
+        );
     }
 
     /// Hangs up because the application wants it: BYE, then `Terminated`.
@@ -321,11 +327,26 @@ impl ImCall {
         if let Phase::Up(dialog) = &mut self.phase {
             dialog.probe(ua, now);
             dialog.hint(ua, now);
+            self.drain(ua, now);
+        }
+    }
+
+    /// The way may be open again: the next heal attempt is now.
+    pub fn hint(&mut self, ua: &mut UserAgent, now: Instant) {
+        if let Phase::Up(dialog) = &mut self.phase {
+            dialog.hint(ua, now);
+            self.drain(ua, now);
         }
     }
 
     /// Takes an answer if it is to a request of this call.
-    pub fn on_response(&mut self, id: RequestId, response: &Response, ua: &mut UserAgent, now: Instant) -> bool {
+    pub fn on_response(
+        &mut self,
+        id: RequestId,
+        response: &Response,
+        ua: &mut UserAgent,
+        now: Instant,
+    ) -> bool {
         match &mut self.phase {
             Phase::Inviting { id: ours, .. } if *ours == id => {
                 if response.status() >= 200 {
@@ -373,7 +394,13 @@ impl ImCall {
     }
 
     /// Takes a request from the MCU; the caller has matched its dialog.
-    pub fn on_request(&mut self, tx: ServerTransactionId, request: &Request, ua: &mut UserAgent, now: Instant) {
+    pub fn on_request(
+        &mut self,
+        tx: ServerTransactionId,
+        request: &Request,
+        ua: &mut UserAgent,
+        now: Instant,
+    ) {
         let Phase::Up(dialog) = &mut self.phase else {
             // We hung up while it was on its way.
             ua.endpoint().respond(tx, ResponseDraft::to(request, 481), now);
@@ -390,7 +417,8 @@ impl ImCall {
             Method::Info => {
                 ua.endpoint().respond(tx, ResponseDraft::to(request, 200), now);
                 if let Ok(activity) = c3p::im::KeyboardActivity::parse(request.body(), &Limits::default()) {
-                    let event = CallEvent::Typing { from: sender(request), state: activity.as_str().to_owned() };
+                    let event =
+                        CallEvent::Typing { from: sender(request), state: activity.as_str().to_owned() };
                     self.events.push_back(event);
                 }
             }
@@ -414,7 +442,8 @@ impl ImCall {
         if *request.method() == Method::Benotify
             && let Ok(imdn) = c3p::im::Imdn::parse(request.body(), &Limits::default())
         {
-            let recipients = imdn.recipients.into_iter().map(|r| (r.uri, r.status.unwrap_or_default())).collect();
+            let recipients =
+                imdn.recipients.into_iter().map(|r| (r.uri, r.status.unwrap_or_default())).collect();
             self.events.push_back(CallEvent::Undelivered { message_id: imdn.message_id, recipients });
         }
     }
@@ -431,7 +460,9 @@ impl ImCall {
         match mime.as_str() {
             "application/im-iscomposing+xml" => {
                 if let Ok(composing) = c3p::im::IsComposing::parse(request.body(), &Limits::default()) {
-                    let state = if composing.state == c3p::im::ComposingState::Active { "type" } else { "idle" }.to_owned();
+                    let state =
+                        if composing.state == c3p::im::ComposingState::Active { "type" } else { "idle" }
+                            .to_owned();
                     self.events.push_back(CallEvent::Typing { from: sender(request), state });
                 }
                 200
@@ -543,7 +574,13 @@ impl ImCall {
         self.fail_waiting();
     }
 
-    fn enter(&mut self, state: CallState, cause: CallCause, status: Option<u16>, diagnostics: Option<String>) {
+    fn enter(
+        &mut self,
+        state: CallState,
+        cause: CallCause,
+        status: Option<u16>,
+        diagnostics: Option<String>,
+    ) {
         let change = CallChange { state, cause };
         self.events.push_back(CallEvent::State { change, status, diagnostics });
     }

@@ -7,9 +7,10 @@
 //! Not here: the roster of the conference and the ConferenceSession (crate `conference`), documents (crate `c3p`).
 
 pub mod edge;
+pub mod im;
 pub mod session;
 
 pub use session::{
-    Admission, CallCause, CallChange, CallState, EndReason, McuReport, McuSession, McuSessionState, McuTransition, Output,
-    QueueTicket, Refused,
+    Admission, CallCause, CallChange, CallState, EndReason, McuReport, McuSession, McuSessionState,
+    McuTransition, Output, QueueTicket, Refused,
 };

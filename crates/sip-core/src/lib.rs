@@ -37,10 +37,12 @@ pub mod header;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod recoverable;
 mod scan;
 pub mod session_timer;
 pub mod transaction;
 pub mod transport;
+pub mod ua;
 pub mod uri;
 
 pub use build::{RequestDraft, ResponseDraft, default_reason};

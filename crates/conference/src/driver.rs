@@ -1,0 +1,227 @@
+//! The task that owns an endpoint: a transport, a [`ClientCore`], and the handles' commands.
+//!
+//! The loop is the one of every shell: drain what the core puts out, wait for the next message, command or deadline, feed
+//! the core one input, repeat.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sip_core::ids::SystemIds;
+use sip_core::transport::{Transport, TransportConfig};
+use sip_core::ua::{UserAgent, UserAgentConfig};
+use sip_core::{Endpoint, EndpointConfig as SipConfig};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::client::{ClientCore, ClientOutput, ConferenceId, ScheduleId};
+use crate::event::Event;
+use crate::handle::{Action, COMMANDS_MAX, EndpointConfig, Reply, Scheduled, ToDriver};
+use crate::roster::RosterSnapshot;
+use crate::session::{OperationError, OperationId};
+
+/// Readers of one session's events.
+const READERS_MAX: usize = 64;
+
+/// Binds the sockets and spawns the task.
+pub(crate) async fn start(config: EndpointConfig) -> io::Result<mpsc::Sender<ToDriver>> {
+    let limits = sip_core::Limits::default().with_message_bytes(config.message_bytes_max);
+    let transport = Transport::bind(&[], TransportConfig::default().with_limits(limits)).await?;
+    let (tx, rx) = mpsc::channel(COMMANDS_MAX);
+    let mut ua_config = UserAgentConfig::new(config.identity(), config.servers.clone());
+    if !config.register {
+        ua_config = ua_config.without_registration();
+    }
+    let endpoint = Endpoint::new(SipConfig::default(), Box::new(SystemIds::new()));
+    let core = ClientCore::new(UserAgent::new(endpoint, ua_config), config.times);
+    let driver = Driver {
+        core,
+        transport,
+        rx,
+        sessions: HashMap::new(),
+        replies: HashMap::new(),
+        schedules: HashMap::new(),
+        next_schedule: 0,
+        shutdown: Vec::new(),
+    };
+    tokio::spawn(driver.run());
+    Ok(tx)
+}
+
+/// One reader of events, and how many it missed since it fell behind.
+struct Reader {
+    tx: mpsc::Sender<Event>,
+    missed: u64,
+}
+
+struct Session {
+    roster: watch::Sender<Arc<RosterSnapshot>>,
+    readers: Vec<Reader>,
+}
+
+struct Driver {
+    core: ClientCore,
+    transport: Transport,
+    rx: mpsc::Receiver<ToDriver>,
+    sessions: HashMap<ConferenceId, Session>,
+    replies: HashMap<OperationId, Reply>,
+    schedules: HashMap<ScheduleId, oneshot::Sender<Result<Scheduled, OperationError>>>,
+    next_schedule: u64,
+    shutdown: Vec<oneshot::Sender<()>>,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        let mut open = true;
+        loop {
+            self.drain();
+            if (!open || !self.shutdown.is_empty()) && self.core.is_quiet() {
+                break;
+            }
+            let deadline = self.core.poll_timeout().map(tokio::time::Instant::from_std);
+            tokio::select! {
+                input = self.transport.next() => self.core.handle_transport(input, now()),
+                message = self.rx.recv(), if open => match message {
+                    Some(message) => self.on_message(message),
+                    // Every handle is gone: the sessions leave, then the task ends.
+                    None => {
+                        open = false;
+                        self.core.shutdown(now());
+                    }
+                },
+                () = sleep_until(deadline) => self.core.handle_timeout(now()),
+            }
+        }
+        self.drain();
+        self.transport.shutdown().await;
+        for done in self.shutdown.drain(..) {
+            let _ = done.send(());
+        }
+    }
+
+    fn on_message(&mut self, message: ToDriver) {
+        match message {
+            ToDriver::Open { id, roster } => {
+                self.core.open(id, now());
+                self.sessions.insert(id, Session { roster, readers: Vec::new() });
+            }
+            ToDriver::Subscribe { id, tx } => {
+                if let Some(session) = self.sessions.get_mut(&id)
+                    && session.readers.len() < READERS_MAX
+                {
+                    session.readers.push(Reader { tx, missed: 0 });
+                }
+            }
+            ToDriver::Run { id, op, what, reply } => {
+                self.replies.insert(op, reply);
+                self.run_action(id, op, what);
+            }
+            ToDriver::Typing { id, types } => self.core.typing(id, types, now()),
+            ToDriver::Status { id, reply } => {
+                if let Some(status) = self.core.status(id) {
+                    let _ = reply.send(status);
+                }
+            }
+            ToDriver::CallId { id, mcu, reply } => {
+                let _ = reply.send(self.core.call_id(id, mcu));
+            }
+            ToDriver::Schedule { options, reply } => {
+                self.next_schedule += 1;
+                let id = ScheduleId(self.next_schedule);
+                self.schedules.insert(id, reply);
+                self.core.schedule(id, &options, now());
+            }
+            ToDriver::Dropped { id } => self.core.handle_dropped(id, now()),
+            ToDriver::Shutdown { reply } => {
+                self.shutdown.push(reply);
+                self.core.shutdown(now());
+            }
+        }
+    }
+
+    fn run_action(&mut self, id: ConferenceId, op: OperationId, what: Action) {
+        let now = now();
+        match what {
+            Action::Join { target, options } => self.core.join(id, op, target, options, now),
+            Action::Leave => self.core.leave(id, op, now),
+            Action::End => self.core.end(id, op, now),
+            Action::Command(command) => self.core.begin(id, op, command, now),
+        }
+    }
+
+    /// Sends and tells everything that the core has ready.
+    fn drain(&mut self) {
+        while let Some(transmit) = self.core.poll_transmit() {
+            self.transport.send(transmit);
+        }
+        while let Some(output) = self.core.poll_output() {
+            self.on_output(output);
+        }
+    }
+
+    fn on_output(&mut self, output: ClientOutput) {
+        match output {
+            ClientOutput::Event { id, event } => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.readers.retain_mut(|reader| reader.give(&event));
+                }
+            }
+            ClientOutput::Roster { id, roster } => {
+                if let Some(session) = self.sessions.get(&id) {
+                    session.roster.send_replace(roster);
+                }
+            }
+            ClientOutput::Complete(completion) => {
+                if let Some(reply) = self.replies.remove(&completion.id) {
+                    let _ = reply.send(completion.result);
+                }
+            }
+            // The streams end when the readers have taken what is left.
+            ClientOutput::Over(id) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.readers.clear();
+                }
+            }
+            ClientOutput::Scheduled { id, result } => {
+                if let Some(reply) = self.schedules.remove(&id) {
+                    let _ = reply.send(result);
+                }
+            }
+        }
+    }
+}
+
+impl Reader {
+    /// Hands an event over without waiting; `false`: nobody reads any more.
+    fn give(&mut self, event: &Event) -> bool {
+        if self.missed > 0 {
+            match self.tx.try_send(Event::Lagged { missed: self.missed }) {
+                Ok(()) => self.missed = 0,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    self.missed += 1;
+                    return true;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return false,
+            }
+        }
+        match self.tx.try_send(event.clone()) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.missed += 1;
+                true
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        }
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

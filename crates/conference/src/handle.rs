@@ -1,0 +1,513 @@
+//! What an application holds: an [`Endpoint`], its [`Conference`]s, their [`Events`], and [`Operation`]s under way.
+//!
+//! Handles are cheap to clone and safe to share; one task owns everything behind them. Each command returns an
+//! [`Operation`] at once, which is a future with an id. What a caller sees after an operation ends already includes every
+//! event that it caused.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use conference::{Endpoint, EndpointConfig, Event, JoinOptions};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = EndpointConfig::new("sip:bob@example.com".parse()?)
+//!     .with_display_name("Bob")
+//!     .with_server("tcp:127.0.0.1:5060".parse()?);
+//! let endpoint = Endpoint::start(config).await?;
+//! let conference = endpoint.conference();
+//! let mut events = conference.events();
+//! conference.join("sip:alice@example.com;gruu;opaque=app:conf:focus:id:7Q4W2ZK9", JoinOptions::default()).await?;
+//! while let Some(event) = events.next().await {
+//!     if let Event::Message { from, text, .. } = event {
+//!         println!("{from}: {text}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use c3p::McuType;
+use sip_core::{ListenAddr, NameAddr, Uri};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::client::{ConferenceId, JoinTarget};
+use crate::driver;
+use crate::event::Event;
+use crate::link::LinkTimes;
+use crate::roster::RosterSnapshot;
+use crate::session::{Command, OperationError, OperationId, OperationName, OperationValue, Status};
+
+/// Commands that may wait for the endpoint's task; one more fails as retryable.
+pub(crate) const COMMANDS_MAX: usize = 1024;
+
+/// What an [`Endpoint`] is started with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// Our address of record.
+    pub address: Uri,
+    /// The name for people.
+    pub display_name: Option<String>,
+    /// Servers in order of preference; they count as the addresses of one name.
+    pub servers: Vec<ListenAddr>,
+    /// Whether to register first (a server without a registrar is joined all the same).
+    pub register: bool,
+    /// The largest message that is accepted on our own flow, in bytes.
+    pub message_bytes_max: usize,
+    /// Events that may wait for a slow reader before it is told that it fell behind.
+    pub events_max: usize,
+    /// The times of signalling.
+    pub times: LinkTimes,
+}
+
+impl EndpointConfig {
+    /// An endpoint for `address` with the defaults: it registers, accepts 16 MiB a message, keeps 1,024 events.
+    #[must_use]
+    pub fn new(address: Uri) -> Self {
+        EndpointConfig {
+            address,
+            display_name: None,
+            servers: Vec::new(),
+            register: true,
+            message_bytes_max: 16 * 1024 * 1024,
+            events_max: 1024,
+            times: LinkTimes::default(),
+        }
+    }
+
+    /// Adds a server behind those there are.
+    #[must_use]
+    pub fn with_server(mut self, server: ListenAddr) -> Self {
+        self.servers.push(server);
+        self
+    }
+
+    /// Sets the name for people.
+    #[must_use]
+    pub fn with_display_name(mut self, name: impl Into<String>) -> Self {
+        self.display_name = Some(name.into());
+        self
+    }
+
+    /// Does not register: the Contact is the flow's address, and a broken flow means a rejoin.
+    #[must_use]
+    pub fn without_registration(mut self) -> Self {
+        self.register = false;
+        self
+    }
+
+    /// Sets the times of signalling.
+    #[must_use]
+    pub fn with_times(mut self, times: LinkTimes) -> Self {
+        self.times = times;
+        self
+    }
+
+    pub(crate) fn identity(&self) -> NameAddr {
+        let identity = NameAddr::new(self.address.clone());
+        match &self.display_name {
+            Some(name) => identity.with_display(name),
+            None => identity,
+        }
+    }
+}
+
+/// Why an endpoint did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// There is no server to talk to.
+    #[error("no server is configured")]
+    NoServer,
+    /// The sockets could not be made.
+    #[error("the transport could not be started")]
+    Transport(#[source] std::io::Error),
+}
+
+/// How to join.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct JoinOptions {
+    /// How long to wait in the lobby; zero: do not wait, fail with `LobbyTimeout` instead.
+    pub lobby_timeout: Duration,
+    /// How long to stay in `Reconnecting` before leaving by ourselves; `None`: for as long as it takes.
+    pub give_up_after: Option<Duration>,
+}
+
+impl Default for JoinOptions {
+    fn default() -> Self {
+        JoinOptions { lobby_timeout: Duration::from_secs(15 * 60), give_up_after: None }
+    }
+}
+
+impl JoinOptions {
+    /// Sets the wait in the lobby; zero does not wait.
+    #[must_use]
+    pub fn with_lobby_timeout(mut self, wait: Duration) -> Self {
+        self.lobby_timeout = wait;
+        self
+    }
+
+    /// Leaves by itself when recovery takes longer than this.
+    #[must_use]
+    pub fn with_give_up_after(mut self, after: Duration) -> Self {
+        self.give_up_after = Some(after);
+        self
+    }
+}
+
+/// What conference to make.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ScheduleOptions {
+    /// The title.
+    pub subject: Option<String>,
+    /// The conference id (8 to 32 letters and digits); a random one if `None`.
+    pub id: Option<String>,
+    /// When it expires, RFC 3339; the server's default if `None`.
+    pub expires: Option<String>,
+    /// The modalities; IM alone if empty.
+    pub mcus: Vec<McuType>,
+}
+
+impl ScheduleOptions {
+    /// Sets the title.
+    #[must_use]
+    pub fn with_subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// Sets the time of expiry, RFC 3339.
+    #[must_use]
+    pub fn with_expires(mut self, expires: impl Into<String>) -> Self {
+        self.expires = Some(expires.into());
+        self
+    }
+
+    /// Sets the modalities.
+    #[must_use]
+    pub fn with_mcus(mut self, mcus: Vec<McuType>) -> Self {
+        self.mcus = mcus;
+        self
+    }
+}
+
+/// A conference that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Its URI: what people join.
+    pub uri: String,
+    /// When it expires, RFC 3339, as the server says.
+    pub expires: Option<String>,
+}
+
+/// One SIP endpoint of ours: the root of everything else. Clones are the same endpoint.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) tx: mpsc::Sender<ToDriver>,
+    next_operation: AtomicU64,
+    next_conference: AtomicU64,
+    events_max: usize,
+}
+
+/// What handles tell the task that owns the endpoint.
+#[derive(Debug)]
+pub(crate) enum ToDriver {
+    Open { id: ConferenceId, roster: watch::Sender<Arc<RosterSnapshot>> },
+    Subscribe { id: ConferenceId, tx: mpsc::Sender<Event> },
+    Run { id: ConferenceId, op: OperationId, what: Action, reply: Reply },
+    Typing { id: ConferenceId, types: bool },
+    Status { id: ConferenceId, reply: oneshot::Sender<Status> },
+    CallId { id: ConferenceId, mcu: McuType, reply: oneshot::Sender<Option<String>> },
+    Schedule { options: ScheduleOptions, reply: oneshot::Sender<Result<Scheduled, OperationError>> },
+    Dropped { id: ConferenceId },
+    Shutdown { reply: oneshot::Sender<()> },
+}
+
+pub(crate) type Reply = oneshot::Sender<Result<OperationValue, OperationError>>;
+
+/// What a conference is asked to do.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Join { target: JoinTarget, options: JoinOptions },
+    Leave,
+    End,
+    Command(Command),
+}
+
+impl Action {
+    fn name(&self) -> OperationName {
+        match self {
+            Action::Join { .. } => OperationName::Join,
+            Action::Leave => OperationName::Leave,
+            Action::End => OperationName::End,
+            Action::Command(command) => command.name(),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Binds sockets and starts the task that owns the endpoint. Nothing is sent before the first join.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]: there is no server in `config`, or sockets cannot be had.
+    pub async fn start(config: EndpointConfig) -> Result<Endpoint, StartError> {
+        if config.servers.is_empty() {
+            return Err(StartError::NoServer);
+        }
+        let events_max = config.events_max.max(1);
+        let tx = driver::start(config).await.map_err(StartError::Transport)?;
+        let shared =
+            Shared { tx, next_operation: AtomicU64::new(1), next_conference: AtomicU64::new(1), events_max };
+        Ok(Endpoint { shared: Arc::new(shared) })
+    }
+
+    /// A conference session in `Idle`.
+    #[must_use]
+    pub fn conference(&self) -> Conference {
+        let id = ConferenceId(self.shared.next_conference.fetch_add(1, Ordering::Relaxed));
+        let (roster_tx, roster) = watch::channel(Arc::new(RosterSnapshot::default()));
+        let held = Arc::new(Held { id, shared: Arc::clone(&self.shared) });
+        // A full queue shows at the first operation, which then fails; nothing is lost silently.
+        let _ = self.shared.tx.try_send(ToDriver::Open { id, roster: roster_tx });
+        Conference { held, roster }
+    }
+
+    /// Creates a conference at our Factory (C3P `addConference`).
+    ///
+    /// # Errors
+    ///
+    /// [`OperationError::Failure`] with what the Factory said, [`OperationError::Timeout`].
+    pub async fn schedule(&self, options: ScheduleOptions) -> Result<Scheduled, OperationError> {
+        let (reply, answer) = oneshot::channel();
+        if self.shared.tx.send(ToDriver::Schedule { options, reply }).await.is_err() {
+            return Err(OperationError::Cancelled { operation: OperationName::Schedule });
+        }
+        answer.await.unwrap_or(Err(OperationError::Cancelled { operation: OperationName::Schedule }))
+    }
+
+    /// Leaves every conference in an orderly way and ends the endpoint's task.
+    pub async fn shutdown(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.shared.tx.send(ToDriver::Shutdown { reply }).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+}
+
+/// One conference session: a cheap handle. When the last one is dropped, the session leaves by itself.
+#[derive(Debug, Clone)]
+pub struct Conference {
+    held: Arc<Held>,
+    roster: watch::Receiver<Arc<RosterSnapshot>>,
+}
+
+/// Its drop is the drop of the last handle.
+#[derive(Debug)]
+struct Held {
+    id: ConferenceId,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.shared.tx.try_send(ToDriver::Dropped { id: self.id });
+    }
+}
+
+impl Conference {
+    /// Everything that happens from now on, in order. Each call makes a stream of its own.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        let (tx, rx) = mpsc::channel(self.held.shared.events_max);
+        let _ = self.held.shared.tx.try_send(ToDriver::Subscribe { id: self.held.id, tx });
+        Events { rx }
+    }
+
+    /// Joins the conference with this URI (T1). Ends when the roster is there (T2, T13), or with the reason why not.
+    ///
+    /// While a leader has not decided about us the operation is pending in the lobby (T10).
+    pub fn join(&self, uri: &str, options: JoinOptions) -> Operation {
+        self.run(Action::Join { target: JoinTarget::Uri(uri.to_owned()), options })
+    }
+
+    /// Makes a conference and joins it; `end` then also deletes it.
+    pub fn join_new(&self, schedule: ScheduleOptions, options: JoinOptions) -> Operation {
+        self.run(Action::Join { target: JoinTarget::New(schedule), options })
+    }
+
+    /// Leaves (T3a, T14c, T15, T16); always possible.
+    pub fn leave(&self) -> Operation {
+        self.run(Action::Leave)
+    }
+
+    /// Ends the conference for everybody (T3b). Role: leader; if refused, we leave all the same and the result says so.
+    pub fn end(&self) -> Operation {
+        self.run(Action::End)
+    }
+
+    /// Locks the conference: newcomers wait in the lobby. Role: leader.
+    pub fn lock(&self) -> Operation {
+        self.run(Action::Command(Command::Lock { locked: true }))
+    }
+
+    /// Unlocks the conference. Role: leader.
+    pub fn unlock(&self) -> Operation {
+        self.run(Action::Command(Command::Lock { locked: false }))
+    }
+
+    /// Lets people in from the lobby. Role: leader. The value tells person by person.
+    pub fn admit(&self, users: &[String]) -> Operation {
+        self.run(Action::Command(Command::Admit { users: users.to_vec() }))
+    }
+
+    /// Turns people in the lobby away. Role: leader. The value tells person by person.
+    pub fn deny(&self, users: &[String]) -> Operation {
+        self.run(Action::Command(Command::Deny { users: users.to_vec() }))
+    }
+
+    /// Removes a participant with all endpoints. Role: leader.
+    pub fn eject(&self, user: &str) -> Operation {
+        self.run(Action::Command(Command::Eject { user: user.to_owned() }))
+    }
+
+    /// Makes a participant a leader. Role: leader.
+    pub fn promote(&self, user: &str) -> Operation {
+        self.run(Action::Command(Command::SetRole { user: user.to_owned(), role: c3p::info::Role::Presenter }))
+    }
+
+    /// Makes a leader an attendee. Role: leader.
+    pub fn demote(&self, user: &str) -> Operation {
+        self.run(Action::Command(Command::SetRole { user: user.to_owned(), role: c3p::info::Role::Attendee }))
+    }
+
+    /// Asks the Focus for its own roster; the value holds it. For an audit: the session's roster is not touched.
+    pub fn fetch_roster(&self) -> Operation {
+        self.run(Action::Command(Command::FetchRoster))
+    }
+
+    /// Places the call to an MCU. Ends when it is established.
+    pub fn call(&self, mcu: McuType) -> Operation {
+        self.run(Action::Command(Command::Call { mcu }))
+    }
+
+    /// Ends the call to an MCU.
+    pub fn hangup(&self, mcu: McuType) -> Operation {
+        self.run(Action::Command(Command::Hangup { mcu }))
+    }
+
+    /// Sends an instant message on the IM call. Possible whenever that call is established, whatever the session's state.
+    /// Ends when the MCU took it for distribution.
+    pub fn say(&self, text: &str) -> Operation {
+        let content_type = c3p::mime::TEXT_PLAIN_UTF8.to_owned();
+        self.run(Action::Command(Command::Say { content_type, text: text.to_owned() }))
+    }
+
+    /// Shows the others that we type, or stopped.
+    pub fn typing(&self, types: bool) {
+        let _ = self.held.shared.tx.try_send(ToDriver::Typing { id: self.held.id, types });
+    }
+
+    /// The roster as of now. Never waits.
+    #[must_use]
+    pub fn roster(&self) -> Arc<RosterSnapshot> {
+        Arc::clone(&self.roster.borrow())
+    }
+
+    /// State, since when, MCUs, calls, pending operations, and the recovery under way; `None` after shutdown.
+    pub async fn status(&self) -> Option<Status> {
+        let (reply, answer) = oneshot::channel();
+        self.held.shared.tx.send(ToDriver::Status { id: self.held.id, reply }).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// The Call-ID of the dialog of a call, while there is one: it stays the same for as long as the call lives.
+    pub async fn call_id(&self, mcu: McuType) -> Option<String> {
+        let (reply, answer) = oneshot::channel();
+        self.held.shared.tx.send(ToDriver::CallId { id: self.held.id, mcu, reply }).await.ok()?;
+        answer.await.ok().flatten()
+    }
+
+    fn run(&self, what: Action) -> Operation {
+        let op = OperationId(self.held.shared.next_operation.fetch_add(1, Ordering::Relaxed));
+        let (reply, answer) = oneshot::channel();
+        let operation = what.name();
+        let sent = self.held.shared.tx.try_send(ToDriver::Run { id: self.held.id, op, what, reply });
+        let answer = match sent {
+            Ok(()) => Ok(answer),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(OperationError::RetryableOperation { operation }),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(OperationError::Cancelled { operation }),
+        };
+        Operation { id: op, operation, answer: Some(answer) }
+    }
+}
+
+/// Something under way: a future that ends exactly once. Dropping it does not take the operation back.
+#[derive(Debug)]
+#[must_use = "an operation reports its failure only to who awaits it"]
+pub struct Operation {
+    id: OperationId,
+    operation: OperationName,
+    answer: Option<Result<oneshot::Receiver<Result<OperationValue, OperationError>>, OperationError>>,
+}
+
+impl Operation {
+    /// The number that its `operation` event carries.
+    #[must_use]
+    pub fn id(&self) -> OperationId {
+        self.id
+    }
+}
+
+impl Future for Operation {
+    type Output = Result<OperationValue, OperationError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let cancelled = OperationError::Cancelled { operation: self.operation };
+        match self.answer.take() {
+            Some(Ok(mut answer)) => match Pin::new(&mut answer).poll(cx) {
+                Poll::Pending => {
+                    self.answer = Some(Ok(answer));
+                    Poll::Pending
+                }
+                Poll::Ready(result) => Poll::Ready(result.unwrap_or(Err(cancelled))),
+            },
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            None => Poll::Ready(Err(cancelled)),
+        }
+    }
+}
+
+/// A stream of what happens to one conference session.
+#[derive(Debug)]
+pub struct Events {
+    rx: mpsc::Receiver<Event>,
+}
+
+impl Events {
+    /// The next event; `None` after the last one of a session that is over, or after shutdown.
+    ///
+    /// A reader that is too slow gets [`Event::Lagged`] in place of what it missed; the roster then has the present state.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.rx.recv().await
+    }
+
+    /// The next event if there is one now.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.rx.try_recv().ok()
+    }
+}
