@@ -5,6 +5,11 @@
 
 pub mod config;
 pub mod frontend;
+pub mod hop;
+pub mod interior;
+pub mod mcu;
+pub mod proxy;
 pub mod record;
+pub mod registrar;
 pub mod report;
 pub mod store;
