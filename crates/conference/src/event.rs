@@ -7,7 +7,9 @@ use c3p::McuType;
 use mcu::{CallCause, CallState, McuSessionState, McuTransition};
 
 use crate::roster::{Participant, PropertyChange};
-use crate::session::{Cause, Completion, Detector, RecoveryReport, RepairedDialog, SessionState, TransitionId};
+use crate::session::{
+    Cause, Completion, Detector, RecoveryReport, RepairedDialog, SessionState, TransitionId,
+};
 
 /// One event. Cheap to clone.
 #[derive(Debug, Clone)]

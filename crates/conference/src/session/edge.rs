@@ -1,8 +1,6 @@
 //! The rows T1 to T16, in the order of the table.
 
-use super::states::{
-    Connected, Connecting, Disconnected, Disconnecting, Idle, InLobby, Reconnecting,
-};
+use super::states::{Connected, Connecting, Disconnected, Disconnecting, Idle, InLobby, Reconnecting};
 
 mcu::edges! {
     /// The number of a transition of the ConferenceSession.

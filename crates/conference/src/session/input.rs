@@ -174,13 +174,22 @@ pub struct Evidence {
     pub diagnostics: Option<String>,
     /// The server asked for a pause before the reconnect attempt.
     pub retry_after: Option<Duration>,
+    /// The silent repair was tried and failed: the heal loop begins with its first gap, not with an UPDATE.
+    pub repair_tried: bool,
 }
 
 impl Evidence {
     /// What was detected, and when its first sign came.
     #[must_use]
     pub const fn new(detected_by: Detector, first_sign: Instant) -> Self {
-        Self { detected_by, first_sign, sip_status: None, diagnostics: None, retry_after: None }
+        Self {
+            detected_by,
+            first_sign,
+            sip_status: None,
+            diagnostics: None,
+            retry_after: None,
+            repair_tried: false,
+        }
     }
 
     /// The same with a status.
@@ -194,6 +203,13 @@ impl Evidence {
     #[must_use]
     pub fn with_diagnostics(mut self, diagnostics: Option<impl Into<String>>) -> Self {
         self.diagnostics = diagnostics.map(Into::into);
+        self
+    }
+
+    /// The same after a silent repair that failed.
+    #[must_use]
+    pub const fn with_repair_tried(mut self, tried: bool) -> Self {
+        self.repair_tried = tried;
         self
     }
 

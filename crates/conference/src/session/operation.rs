@@ -13,7 +13,7 @@ use std::time::Duration;
 use c3p::McuType;
 use c3p::info::Role;
 
-pub use error::{Awaited, Began, Fault, OperationError, Reason, Reply};
+pub use error::{Awaited, Began, Fault, Obstacle, OperationError, Reason, Reply};
 pub(super) use table::{Entry, Operations, Owner};
 
 use super::vocabulary::words;
@@ -66,6 +66,10 @@ words! {
         Say = "say",
         /// Tells that we are typing.
         Typing = "typing",
+        /// Asks the Focus for its roster.
+        Roster = "roster",
+        /// Creates a conference at the Factory.
+        Schedule = "schedule",
     }
 }
 
@@ -107,6 +111,8 @@ pub enum Command {
         /// Whether to mute.
         muted: bool,
     },
+    /// Ask the Focus for its roster document (`getConference`), without touching ours: an audit.
+    FetchRoster,
     /// Invite somebody to the conference.
     Invite {
         /// The address.
@@ -161,6 +167,7 @@ impl Command {
             Self::SetRole { .. } => OperationName::Demote,
             Self::Mute { muted: true, .. } => OperationName::Mute,
             Self::Mute { muted: false, .. } => OperationName::Unmute,
+            Self::FetchRoster => OperationName::Roster,
             Self::Invite { .. } => OperationName::Invite,
             Self::Call { .. } => OperationName::Call,
             Self::Hangup { .. } => OperationName::Hangup,
@@ -176,6 +183,7 @@ impl Command {
             | Self::Deny { .. }
             | Self::Eject { .. }
             | Self::SetRole { .. }
+            | Self::FetchRoster
             | Self::Invite { .. } => Carrier::Session,
             Self::Mute { .. } => Carrier::Mcu(McuType::Av),
             Self::Call { mcu } => Carrier::Mcu(*mcu),
@@ -192,6 +200,8 @@ pub enum OperationValue {
     /// It is done.
     #[default]
     Done,
+    /// The Focus's own roster document, as it would be in a fresh subscription.
+    Roster(Box<c3p::info::ConferenceInfo>),
     /// Admitting or denying: person by person. Partial failure is a result, not an error.
     People(Vec<PersonOutcome>),
     /// The message was taken by the MCU, which may have given it a number. Recipients that it could not reach are

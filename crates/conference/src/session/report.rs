@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 use c3p::McuType;
 use mcu::{CallState, McuSessionState};
 
-use super::vocabulary::{
-    Cause, Detector, RecoveryLevel, RecoveryResult, RecoveryStep, SessionState,
-};
+use super::vocabulary::{Cause, Detector, RecoveryLevel, RecoveryResult, RecoveryStep, SessionState};
 
 /// What one recovery was, from its first sign to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -371,8 +371,13 @@ impl Context {
 
     fn call_may_become(&self, next: CallState) -> bool {
         match (self.call, next) {
-            (CallState::Idle | CallState::Terminated, CallState::Establishing | CallState::Established) => true,
-            (CallState::Establishing, CallState::Established | CallState::Terminating | CallState::Terminated) => true,
+            (CallState::Idle | CallState::Terminated, CallState::Establishing | CallState::Established) => {
+                true
+            }
+            (
+                CallState::Establishing,
+                CallState::Established | CallState::Terminating | CallState::Terminated,
+            ) => true,
             (CallState::Established, CallState::Terminating | CallState::Terminated) => true,
             (CallState::Terminating, CallState::Terminated) => true,
             (

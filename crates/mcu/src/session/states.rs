@@ -136,7 +136,9 @@ impl Active {
                 cx.cross(edge::M5, retrying, |_| Active { instance: instance.clone() }).into()
             }
             // A Focus that reports `idle` of an MCU that was active has lost it as well.
-            McuReport::FailingOver | McuReport::Inactive => self.failed_over(EndReason::RollingOver, cx).into(),
+            McuReport::FailingOver | McuReport::Inactive => {
+                self.failed_over(EndReason::RollingOver, cx).into()
+            }
             McuReport::Absent => end(edge::M6, self, EndReason::McuGone, cx),
         }
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mcu::McuTransition;
+use c3p::McuType;
+use mcu::{CallState, McuSessionState, McuTransition};
 
 use super::{OperationName, words};
 use crate::session::TransitionId;
@@ -147,6 +148,27 @@ impl std::fmt::Display for Began {
     }
 }
 
+/// The state that makes an operation impossible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The session's.
+    Session(SessionState),
+    /// That of an McuSession.
+    Mcu(McuType, McuSessionState),
+    /// That of a call.
+    Call(McuType, CallState),
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Session(state) => write!(f, "the session is {state}"),
+            Self::Mcu(mcu, state) => write!(f, "the {} McuSession is {state}", mcu.short_name()),
+            Self::Call(mcu, state) => write!(f, "the {} call is {state}", mcu.short_name()),
+        }
+    }
+}
+
 /// How an operation on a conference ended, when it did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -168,12 +190,12 @@ pub enum OperationError {
         operation: OperationName,
     },
     /// It makes no sense in this state; nothing was sent.
-    #[error("{operation} is not possible while the session is {state}")]
+    #[error("{operation} is not possible while {obstacle}")]
     InvalidState {
         /// What it was.
         operation: OperationName,
-        /// The session's state.
-        state: SessionState,
+        /// The state that forbids it.
+        obstacle: Obstacle,
     },
     /// The server refused.
     #[error("{operation} was refused")]
