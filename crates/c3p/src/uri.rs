@@ -44,7 +44,7 @@ pub enum InputError {
     /// A percent sign is left after unescaping, or the escapes are not UTF-8.
     #[error("bad percent escape")]
     BadEscape,
-    /// It holds blanks, control characters or one of `<>"`.
+    /// It holds blanks, control characters or one of `<>"?`.
     #[error("illegal character in address")]
     IllegalCharacter,
     /// A SIP address, but not that of a conference.
@@ -216,7 +216,7 @@ pub fn clean_input(text: &str) -> Result<String, InputError> {
     }
     if text
         .chars()
-        .any(|character| character.is_control() || character.is_whitespace() || "<>\"".contains(character))
+        .any(|character| character.is_control() || character.is_whitespace() || "<>\"?".contains(character))
     {
         return Err(InputError::IllegalCharacter);
     }

@@ -1,0 +1,8 @@
+//! Tests of the crate through its API, as one binary.
+
+mod commands;
+mod common;
+mod conference_info;
+mod hostile;
+mod round_trip;
+mod small_bodies;

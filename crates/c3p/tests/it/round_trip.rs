@@ -1,0 +1,393 @@
+//! `parse(write(x)) == x` for every type, and no panic on any text (proptest).
+
+use c3p::command::{
+    Access, AddUser, Code, Command, CommandResult, ConferenceKey, Document, LobbyResult, Notify, Request,
+    Response,
+};
+use c3p::diagnostics::Diagnostics;
+use c3p::im::{ComposingState, Imdn, ImdnRecipient, IsComposing};
+use c3p::info::{
+    AccessMethod, AdmissionPolicy, AuthMethod, ConfUri, ConferenceInfo, ConferenceState, Description,
+    DisconnectionMethod, Endpoint, EndpointStatus, EntityState, EntityView, Filter, JoiningMethod, McuState,
+    McuStatus, Media, MediaEntry, MediaStatus, Organizer, PstnAccess, Role, SessionType, State, User, Users,
+    Views,
+};
+use c3p::invite::{ConferenceInvite, ImInvite};
+use c3p::{Limits, Reason, uri};
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Whether XML 1.0 can carry a character.
+fn is_legal(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r')
+        || (character >= ' ' && !matches!(character, '\u{fffe}' | '\u{ffff}'))
+}
+
+/// Any text for people, blanks and markup included.
+fn text() -> impl Strategy<Value = String> {
+    let character = prop_oneof![
+        4 => prop::char::range('a', 'z'),
+        2 => select(vec!['<', '>', '&', '"', '\'', ']', '\t', '\n', '\r', ' ', ';', '%']),
+        1 => any::<char>().prop_filter("XML", |character| is_legal(*character)),
+    ];
+    vec(character, 0..12).prop_map(|characters| characters.into_iter().collect())
+}
+
+/// A text at whose ends blanks mean nothing.
+fn word() -> impl Strategy<Value = String> {
+    text().prop_map(|text| text.trim_matches([' ', '\t', '\r', '\n']).to_owned())
+}
+
+fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+    select(all)
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![select(Role::KNOWN), word().prop_map(|word| Role::from_token(&word))]
+}
+
+fn reason() -> impl Strategy<Value = Reason> {
+    prop_oneof![select(Reason::KNOWN), "[a-zA-Z]{1,12}".prop_map(|word| Reason::from_token(&word))]
+}
+
+fn state() -> impl Strategy<Value = State> {
+    one_of(State::ALL)
+}
+
+fn conf_uri() -> impl Strategy<Value = ConfUri> {
+    (word(), of(text()), of(word())).prop_map(|(uri, display_text, purpose)| ConfUri {
+        uri,
+        display_text,
+        purpose,
+    })
+}
+
+fn description() -> impl Strategy<Value = Description> {
+    let first = (of(text()), of(text()), vec(conf_uri(), 0..3), of(any::<u32>()), of(word()), of(text()));
+    let second = (of(word()), of(word()), of(any::<bool>()), of(word()), of(word()), of(text()), of(text()));
+    let third = (of(any::<u32>()), of(of(word())), of(any::<u32>()), of(any::<bool>()));
+    let fourth = (of((of(text()), of(word()))), of(word()));
+    (first, second, third, fourth).prop_map(|(first, second, third, fourth)| Description {
+        display_text: first.0,
+        subject: first.1,
+        conf_uris: first.2,
+        maximum_user_count: first.3,
+        conference_id: first.4,
+        conference_key: first.5,
+        last_update: second.0,
+        last_activate: second.1,
+        is_active: second.2,
+        expiry_time: second.3,
+        admission_policy: second.4.map(|word| AdmissionPolicy::from_token(&word)),
+        organizer_roaming_data: second.5,
+        notification_data: second.6,
+        record_version: third.0,
+        pstn_access: third.1.map(|id| PstnAccess { id }),
+        autopromote: third.2,
+        pstn_lobby_bypass: third.3,
+        organizer: fourth.0.map(|(display_name, uri)| Organizer { display_name, uri }),
+        join_url: fourth.1,
+    })
+}
+
+fn conference_state() -> impl Strategy<Value = ConferenceState> {
+    (of(any::<u32>()), of(any::<bool>()), of(any::<bool>()), of(any::<u32>())).prop_map(
+        |(user_count, active, locked, termination_countdown)| ConferenceState {
+            user_count,
+            active,
+            locked,
+            termination_countdown,
+        },
+    )
+}
+
+fn media() -> impl Strategy<Value = Media> {
+    let first = (text(), of(text()), of(word()), of(word()), of(word()), of(one_of(MediaStatus::ALL)));
+    let second = (of(one_of(Filter::ALL)), of(one_of(Filter::ALL)), of(word()), of(word()));
+    (first, second).prop_map(|(first, second)| Media {
+        id: first.0,
+        display_text: first.1,
+        kind: first.2,
+        label: first.3,
+        src_id: first.4,
+        status: first.5,
+        ingress_filter: second.0,
+        egress_filter: second.1,
+        media_state: second.2,
+        media_source_id: second.3,
+    })
+}
+
+fn session_type() -> impl Strategy<Value = SessionType> {
+    prop_oneof![select(SessionType::KNOWN), word().prop_map(|word| SessionType::from_token(&word))]
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    let attributes = (text(), state(), of(session_type()), of(text()), of(text()), of(text()));
+    let status = (
+        of(text()),
+        of(one_of(EndpointStatus::ALL)),
+        of(one_of(JoiningMethod::ALL)),
+        of(one_of(DisconnectionMethod::ALL)),
+        of(text()),
+    );
+    let rest = (
+        vec(media(), 0..3),
+        of(one_of(AccessMethod::ALL)),
+        of(one_of(AuthMethod::ALL)),
+        of(any::<bool>()),
+        vec((word(), word()), 0..3),
+    );
+    (attributes, status, rest).prop_map(|(attributes, status, rest)| Endpoint {
+        entity: attributes.0,
+        state: attributes.1,
+        session_type: attributes.2,
+        endpoint_uri: attributes.3,
+        epid: attributes.4,
+        refer_to_uri: attributes.5,
+        display_text: status.0,
+        status: status.1,
+        joining_method: status.2,
+        disconnection_method: status.3,
+        disconnection_reason: status.4,
+        media: rest.0,
+        access_method: rest.1,
+        auth_method: rest.2,
+        lobby_capable: rest.3,
+        connection_info: rest.4,
+    })
+}
+
+fn user(endpoints_max: usize) -> impl Strategy<Value = User> {
+    (text(), state(), of(text()), vec(role(), 0..3), vec(endpoint(), 0..=endpoints_max)).prop_map(
+        |(entity, state, display_text, roles, endpoints)| User {
+            entity,
+            state,
+            display_text,
+            roles,
+            endpoints,
+        },
+    )
+}
+
+fn entity_state() -> impl Strategy<Value = EntityState> {
+    let entry = (of(text()), of(word()), of(one_of(MediaStatus::ALL)))
+        .prop_map(|(label, kind, status)| MediaEntry { label, kind, status });
+    let mcu =
+        (one_of(McuStatus::ALL), of(text())).prop_map(|(status, instance)| McuState { status, instance });
+    (of(text()), of(any::<bool>()), vec(entry, 0..3), of(mcu))
+        .prop_map(|(display_text, locked, media, mcu)| EntityState { display_text, locked, media, mcu })
+}
+
+fn views() -> impl Strategy<Value = Views> {
+    let view = (text(), state(), of(entity_state())).prop_map(|(entity, state, entity_state)| EntityView {
+        entity,
+        state,
+        entity_state,
+    });
+    (state(), vec(view, 0..3)).prop_map(|(state, views)| Views { state, views })
+}
+
+fn conference_info() -> impl Strategy<Value = ConferenceInfo> {
+    let users = (state(), vec(user(3), 0..3)).prop_map(|(state, users)| Users { state, users });
+    let head = (text(), state(), of(any::<u32>()));
+    (head, of(description()), of(conference_state()), of(users), of(views())).prop_map(
+        |((entity, state, version), description, conference_state, users, views)| ConferenceInfo {
+            entity,
+            state,
+            version,
+            description,
+            conference_state,
+            users,
+            views,
+        },
+    )
+}
+
+fn boxed_info() -> impl Strategy<Value = Box<ConferenceInfo>> {
+    conference_info().prop_map(Box::new)
+}
+
+fn add_user() -> impl Strategy<Value = AddUser> {
+    (text(), user(1)).prop_map(|(conference, user)| AddUser { conference, user })
+}
+
+fn key() -> impl Strategy<Value = ConferenceKey> {
+    prop_oneof![text().prop_map(ConferenceKey::Entity), text().prop_map(ConferenceKey::Id)]
+}
+
+fn unknown_name() -> impl Strategy<Value = String> {
+    "[a-z][a-zA-Z0-9]{0,8}X"
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        boxed_info().prop_map(Command::AddConference),
+        add_user().prop_map(Command::AddUser),
+        (text(), text()).prop_map(|(conference, user)| Command::DeleteUser { conference, user }),
+        (text(), any::<bool>())
+            .prop_map(|(conference, locked)| Command::ModifyConferenceLock { conference, locked }),
+        (text(), text(), role()).prop_map(|(conference, user, role)| Command::ModifyUserRoles {
+            conference,
+            user,
+            role
+        }),
+        (text(), vec(word(), 1..4), one_of(Access::ALL))
+            .prop_map(|(conference, users, access)| Command::SetLobbyAccess { conference, users, access }),
+        key().prop_map(|key| Command::DeleteConference { key }),
+        key().prop_map(|key| Command::GetConference { key }),
+        (text(), boxed_info())
+            .prop_map(|(conference, info)| Command::ActivateConference { conference, info }),
+        text().prop_map(|conference| Command::DeactivateConference { conference }),
+        text().prop_map(|conference| Command::Resync { conference }),
+        unknown_name().prop_map(|name| Command::Unknown { name }),
+    ]
+}
+
+fn result() -> impl Strategy<Value = CommandResult> {
+    let lobby = (text(), of(reason())).prop_map(|(user, failure)| LobbyResult { user, failure });
+    prop_oneof![
+        of(boxed_info()).prop_map(CommandResult::AddConference),
+        of(add_user()).prop_map(CommandResult::AddUser),
+        Just(CommandResult::DeleteUser),
+        Just(CommandResult::ModifyConferenceLock),
+        Just(CommandResult::ModifyUserRoles),
+        vec(lobby, 0..4).prop_map(CommandResult::SetLobbyAccess),
+        of(text()).prop_map(|entity| CommandResult::DeleteConference { entity }),
+        of(boxed_info()).prop_map(CommandResult::GetConference),
+        of(boxed_info()).prop_map(CommandResult::ActivateConference),
+        Just(CommandResult::DeactivateConference),
+        of(boxed_info()).prop_map(CommandResult::Resync),
+        unknown_name().prop_map(|name| CommandResult::Unknown { name }),
+    ]
+}
+
+fn document() -> impl Strategy<Value = Document> {
+    let head = || (any::<u64>(), text(), text());
+    prop_oneof![
+        (head(), of(text()), command()).prop_map(|((request_id, from, to), mcu_uri, command)| {
+            Document::Request(Request { request_id, from, to, mcu_uri, command })
+        }),
+        (head(), one_of(Code::ALL), of(reason()), result()).prop_map(
+            |((request_id, from, to), code, reason, result)| {
+                Document::Response(Response { request_id, from, to, code, reason, result })
+            }
+        ),
+        (text(), text(), boxed_info()).prop_map(|(from, to, info)| Document::Notify(Notify {
+            from,
+            to,
+            info
+        })),
+    ]
+}
+
+fn imdn() -> impl Strategy<Value = Imdn> {
+    let recipient = (text(), of(any::<u16>()), vec((word(), text()), 0..3))
+        .prop_map(|(uri, status, entries)| ImdnRecipient { uri, status, entries });
+    (word(), vec(recipient, 0..3)).prop_map(|(message_id, recipients)| Imdn { message_id, recipients })
+}
+
+fn is_composing() -> impl Strategy<Value = IsComposing> {
+    (one_of(ComposingState::ALL), of(word()), of(word()), of(any::<u32>())).prop_map(
+        |(state, last_active, content_type, refresh)| IsComposing {
+            state,
+            last_active,
+            content_type,
+            refresh,
+        },
+    )
+}
+
+fn invite() -> impl Strategy<Value = ConferenceInvite> {
+    let im = (any::<bool>(), of(text())).prop_map(|(available, first_im)| ImInvite { available, first_im });
+    let flags = (of(any::<bool>()), of(any::<bool>()), of(any::<bool>()));
+    let focus_uri = word().prop_filter("required", |uri| !uri.is_empty());
+    (focus_uri, of(text()), of(im), flags).prop_map(
+        |(focus_uri, subject, im, (audio, video, application_sharing))| ConferenceInvite {
+            focus_uri,
+            subject,
+            im,
+            audio,
+            video,
+            application_sharing,
+        },
+    )
+}
+
+fn diagnostics() -> impl Strategy<Value = Diagnostics> {
+    let value = || text().prop_map(|text| text.replace(char::is_control, "_"));
+    let name = "[a-zA-Z-]{1,8}".prop_filter("a name of its own", |name| {
+        !name.eq_ignore_ascii_case("reason") && !name.eq_ignore_ascii_case("source")
+    });
+    (any::<u32>(), of(any::<u32>()), of(value()), of(value()), vec((name, value()), 0..4))
+        .prop_map(|(id, sub, reason, source, params)| Diagnostics { id, sub, reason, source, params })
+}
+
+proptest! {
+    #[test]
+    fn c3p_documents(document in document()) {
+        prop_assert_eq!(Document::parse(&document.write(), &Limits::default()), Ok(document));
+    }
+
+    #[test]
+    fn roster_documents(info in conference_info()) {
+        prop_assert_eq!(ConferenceInfo::parse(&info.write(), &Limits::default()), Ok(info));
+    }
+
+    #[test]
+    fn roster_documents_as_json(info in conference_info()) {
+        let json = serde_json::to_vec(&info).expect("JSON");
+        prop_assert_eq!(serde_json::from_slice::<ConferenceInfo>(&json).expect("the same type"), info);
+    }
+
+    #[test]
+    fn small_bodies(imdn in imdn(), composing in is_composing(), invite in invite()) {
+        let limits = Limits::default();
+        prop_assert_eq!(Imdn::parse(&imdn.write(), &limits), Ok(imdn));
+        prop_assert_eq!(IsComposing::parse(&composing.write(), &limits), Ok(composing));
+        prop_assert_eq!(ConferenceInvite::parse(&invite.write(), &limits), Ok(invite));
+    }
+
+    #[test]
+    fn diagnostics_values(values in vec(diagnostics(), 1..4)) {
+        let line = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        prop_assert_eq!(Diagnostics::parse_list(&line), Ok(values));
+    }
+
+    /// Characters that XML cannot carry are replaced; the document stays whole.
+    #[test]
+    fn any_text_is_written_well_formed(subject in any::<String>()) {
+        let mut info = ConferenceInfo::new("x");
+        info.description = Some(Description { subject: Some(subject.clone()), ..Description::default() });
+        let read = ConferenceInfo::parse(&info.write(), &Limits::default()).expect("well-formed");
+        let expected: String = subject.chars().map(|c| if is_legal(c) { c } else { '\u{fffd}' }).collect();
+        prop_assert_eq!(read.description.and_then(|description| description.subject), Some(expected));
+    }
+
+    #[test]
+    fn any_bytes_are_answered(bytes in vec(any::<u8>(), 0..200), text in text()) {
+        let limits = Limits::default();
+        for body in [bytes.as_slice(), text.as_bytes()] {
+            let _ = Document::parse(body, &limits);
+            let _ = ConferenceInfo::parse(body, &limits);
+            let _ = Imdn::parse(body, &limits);
+        }
+        let _ = Diagnostics::parse_list(&text);
+        let _ = uri::clean_input(&text);
+        let _ = uri::target(&format!("sip:{text}"));
+        let _ = uri::same(&format!("sip:{text}"), &text);
+    }
+
+    /// RFC 3261 section 19.1.4: the comparison of addresses is an equivalence.
+    #[test]
+    fn addresses_compare_as_an_equivalence(all in vec("(sip|SIP|sips):([aA]@)?[bB](;[xXy](=[12])?){0,2}", 3)) {
+        let [a, b, c] = [&all[0], &all[1], &all[2]];
+        prop_assert!(uri::same(a, a));
+        prop_assert_eq!(uri::same(a, b), uri::same(b, a));
+        if uri::same(a, b) && uri::same(b, c) {
+            prop_assert!(uri::same(a, c));
+        }
+    }
+}
