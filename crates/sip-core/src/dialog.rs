@@ -134,13 +134,13 @@ impl Dialog {
         let local_tag = tag_of(response.from(), "From")?;
         let remote_tag = tag_of(response.to(), "To")?;
         let remote_target =
-            response.contact().map_or_else(|| sent.uri.clone(), |contact| contact.uri().clone());
+            response.contact().map_or_else(|| sent.uri.detached(), |contact| contact.uri().detached());
         Ok(Self {
             id: DialogId { call_id: response.call_id().to_owned(), local_tag, remote_tag },
-            local: response.from().clone(),
-            remote: response.to().clone(),
+            local: response.from().detached(),
+            remote: response.to().detached(),
             remote_target,
-            route_set: response.record_route().iter().rev().cloned().collect(),
+            route_set: response.record_route().iter().rev().map(NameAddr::detached).collect(),
             local_cseq: response.cseq().number,
             remote_cseq: None,
             remote_has_sent: false,
@@ -155,9 +155,9 @@ impl Dialog {
     ///
     /// None at present: a request without Contact or From tag is taken as RFC 2543 allowed it.
     pub fn uas(request: &Request, local_tag: &str) -> Result<Self, DialogError> {
-        let remote = request.from().clone();
+        let remote = request.from().detached();
         let remote_tag = remote.tag().unwrap_or_default().to_owned();
-        let target = request.contact().map_or_else(|| remote.uri(), NameAddr::uri).clone();
+        let target = request.contact().map_or_else(|| remote.uri(), NameAddr::uri).detached();
         Ok(Self {
             id: DialogId {
                 call_id: request.call_id().to_owned(),
@@ -167,7 +167,7 @@ impl Dialog {
             local: request.to().clone().with_tag(local_tag),
             remote,
             remote_target: target,
-            route_set: request.record_route().to_vec(),
+            route_set: request.record_route().iter().map(NameAddr::detached).collect(),
             local_cseq: 0,
             remote_cseq: Some(request.cseq().number),
             remote_has_sent: false,
@@ -297,19 +297,19 @@ impl Dialog {
     /// Takes the Contact of a target refresh (or of its 2xx) as the remote target; `None` changes nothing.
     pub fn refresh_target(&mut self, contact: Option<&NameAddr>) {
         if let Some(contact) = contact {
-            self.remote_target = contact.uri().clone();
+            self.remote_target = contact.uri().detached();
         }
     }
 
     /// Takes the Record-Route of the 2xx to a repairing request as the route set; without any, the set is empty then.
     pub fn replace_route_from_response(&mut self, response: &Response) {
-        self.route_set = response.record_route().iter().rev().cloned().collect();
+        self.route_set = response.record_route().iter().rev().map(NameAddr::detached).collect();
     }
 
     /// Takes the Record-Route of a repairing request of the other end as the route set; without any, it stays.
     pub fn replace_route_from_request(&mut self, request: &Request) {
         if !request.record_route().is_empty() {
-            self.route_set = request.record_route().to_vec();
+            self.route_set = request.record_route().iter().map(NameAddr::detached).collect();
         }
     }
 

@@ -40,6 +40,8 @@ pub mod message;
 pub mod recoverable;
 mod scan;
 pub mod session_timer;
+#[cfg(test)]
+mod test_util;
 pub mod transaction;
 pub mod transport;
 pub mod ua;
