@@ -119,6 +119,12 @@ impl StreamFramer {
         self.buf.len()
     }
 
+    /// Whether nothing waits: the stream may end here without cutting a message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buf.is_empty()
+    }
+
     /// The next frame; `None` when more bytes are needed.
     ///
     /// # Errors

@@ -552,3 +552,7 @@ impl From<UriError> for HeaderErrorKind {
         Self::Uri(error.kind)
     }
 }
+
+#[cfg(test)]
+#[path = "uri_tests.rs"]
+mod tests;

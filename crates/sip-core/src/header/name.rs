@@ -177,8 +177,8 @@ static BY_LENGTH: [&[HeaderName]; 21] = {
         &[SessionExpires],
         &[WwwAuthenticate, ContentEncoding],
         &[],
-        &[SubscriptionState, ProxyAuthenticate, RequestDisposition],
-        &[PAssertedIdentity, ContentDisposition, AuthenticationInfo, ProxyAuthorization],
+        &[SubscriptionState, ProxyAuthenticate],
+        &[PAssertedIdentity, ContentDisposition, AuthenticationInfo, ProxyAuthorization, RequestDisposition],
         &[PPreferredIdentity],
     ]
 };
