@@ -10,7 +10,7 @@
 //!   holds for the application.
 //! - A conversation whose session is over holds no dialog, and is dropped with its last handle.
 //!
-//! Not here: what the states mean ([`crate::session`]), sockets ([`crate::driver`]), handles ([`crate::handle`]).
+//! Not here: what the states mean ([`crate::session`]), sockets (the task behind [`crate::handle`]).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
