@@ -171,6 +171,7 @@ impl Endpoint {
             self.fail_client(tx.0, TransactionError::FlowClosed { reason: CloseReason::Local }, now);
         } else if !calling {
             self.send_cancel(tx.0, now);
+            self.settle_client(tx.0);
         }
     }
 
