@@ -192,8 +192,13 @@ impl ConferenceSession {
             debug_assert!(false, "broken invariant: {invariant}");
             tracing::error!(invariant, state = %self.state(), "broken invariant, the session ends");
             self.broken = true;
-            self.turn(|state, cx| state.step(Input::HandleDropped, cx));
+            self.end_broken();
         }
+    }
+
+    /// Not in [`turn`](Self::turn) itself: its closure would make the function instantiate itself without end.
+    fn end_broken(&mut self) {
+        self.turn(|state, cx| state.step(Input::HandleDropped, cx));
     }
 
     /// What must hold between two inputs.
