@@ -1,0 +1,164 @@
+//! One front end, MCU or hop: the process behind `reconvene node`, or a task of the supervisor.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use focus::report::NodeReport;
+use focus::store::{MemoryStore, PoolStore, SqliteStore};
+use tokio::sync::mpsc;
+
+use crate::args::{Modality, NodeKind, NodeOptions, StoreChoice};
+use crate::event::ConferenceChange;
+use crate::failure::{Failure, chain};
+use crate::signals::StopSignals;
+use crate::stdin;
+use crate::supervisor::{NodeLine, NodeSpec};
+
+/// Reports of a node that wait to be passed on.
+const REPORTS_AHEAD: usize = 256;
+
+/// The store that nodes of one process share; a hop needs none.
+#[derive(Clone)]
+pub(crate) struct SharedStore(Option<Arc<dyn PoolStore>>);
+
+impl std::fmt::Debug for SharedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "SharedStore" } else { "no store" })
+    }
+}
+
+impl SharedStore {
+    /// For a hop.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Opens the store of that choice.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or the kind is not served.
+    pub(crate) fn open(choice: &StoreChoice) -> Result<Self, Failure> {
+        match choice {
+            StoreChoice::Memory => Ok(Self(Some(Arc::new(MemoryStore::new())))),
+            StoreChoice::Sqlite(file) => {
+                let store = SqliteStore::open(file).map_err(|error| {
+                    Failure::new(format!("the store {} cannot be opened: {}", file.display(), chain(&error)))
+                        .try_this("a file in a directory that you may write to")
+                })?;
+                Ok(Self(Some(Arc::new(store))))
+            }
+            StoreChoice::Etcd(_) => Err(Failure::unavailable("--store etcd", "--store sqlite:FILE")),
+        }
+    }
+
+    /// The store itself.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub(crate) fn get(&self) -> Result<Arc<dyn PoolStore>, Failure> {
+        self.0.clone().ok_or_else(|| Failure::usage("this node needs --store"))
+    }
+}
+
+/// Runs the hidden subcommand: one node, until its supervisor is gone or a signal comes.
+///
+/// # Errors
+///
+/// The node could not start; its supervisor is told by a line besides.
+pub(crate) async fn run(options: NodeOptions) -> Result<(), Failure> {
+    let mut signals = StopSignals::listen()?;
+    let (lines, mut said) = mpsc::channel(REPORTS_AHEAD);
+    let print = async {
+        while let Some(line) = said.recv().await {
+            print_line(&line);
+        }
+    };
+    let stop = async move {
+        tokio::select! {
+            () = stdin::closed() => {}
+            () = signals.next() => {}
+        }
+    };
+    let serve = async {
+        let store = match &options.store {
+            Some(choice) => SharedStore::open(choice),
+            None => Ok(SharedStore::none()),
+        };
+        let lines_of_failure = lines.clone();
+        let result = match store {
+            Ok(store) => serve(spec(options), store, lines, stop).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &result {
+            let line = NodeLine::Failed {
+                message: failure.message().to_owned(),
+                help: failure.help().map(str::to_owned),
+            };
+            // The printer lives until this sender is dropped.
+            let _ = lines_of_failure.send(line).await;
+        }
+        result
+    };
+    let (result, ()) = tokio::join!(serve, print);
+    result
+}
+
+fn spec(options: NodeOptions) -> NodeSpec {
+    NodeSpec {
+        name: options.name,
+        kind: options.kind,
+        mcus: options.mcu,
+        listen: options.listen,
+        next: options.next,
+        store: options.store,
+        domain: options.domain,
+    }
+}
+
+fn print_line(line: &NodeLine) {
+    use std::io::Write;
+    let Ok(text) = serde_json::to_string(line) else { return };
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        tracing::debug!(%error, "the supervisor does not listen");
+    }
+}
+
+/// Runs a node until `stop` is ready. What it tells goes to `lines`.
+///
+/// # Errors
+///
+/// It could not listen, or its store failed at the start.
+pub(crate) async fn serve(
+    spec: NodeSpec,
+    store: SharedStore,
+    lines: mpsc::Sender<NodeLine>,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), Failure> {
+    let _ = (spec, store, lines, stop);
+    Err(Failure::new("nodes are not there yet"))
+}
+
+/// What a report means to the supervisor; its own knowledge of processes is better than a node's opinion.
+fn line_of(report: NodeReport) -> Option<NodeLine> {
+    use focus::report::{ConferenceChange as Reported, NodeChange};
+    match report {
+        NodeReport::Ready { listen } => {
+            Some(NodeLine::Ready { listen: listen.iter().map(ToString::to_string).collect() })
+        }
+        NodeReport::Conference { uri, owner, epoch, participants, change } => {
+            let change = match change {
+                Reported::Created => ConferenceChange::Created,
+                Reported::Activated => ConferenceChange::Activated,
+                Reported::Moved => ConferenceChange::Moved,
+                Reported::Ended => ConferenceChange::Ended,
+                _ => return None,
+            };
+            Some(NodeLine::Conference { uri, owner, epoch, participants, change })
+        }
+        NodeReport::Node { change: NodeChange::TookOver, detail, .. } => Some(NodeLine::TookOver { detail }),
+        _ => None,
+    }
+}

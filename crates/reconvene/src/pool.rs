@@ -1,0 +1,318 @@
+//! `reconvene pool`: front ends and MCUs as processes, watched until stopped.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sip_core::{ListenAddr, TransportKind};
+
+use crate::args::{Modality, NodeKind, PoolOptions, StoreChoice};
+use crate::event::{Event, NodeChange};
+use crate::failure::Failure;
+use crate::node::SharedStore;
+use crate::output::Output;
+use crate::signals::StopSignals;
+use crate::supervisor::{Launch, NodeLine, NodeSpec, Report, Supervisor};
+
+/// How long all nodes may take until they listen.
+pub(crate) const START_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Pause before a dead node is started again, so that one that cannot live does not spin.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs a pool until SIGINT or SIGTERM.
+///
+/// # Errors
+///
+/// Wrong combinations of options; a node that could not start.
+pub(crate) async fn run(options: PoolOptions, log: &str, output: &Output) -> Result<(), Failure> {
+    check(&options)?;
+    let mut signals = StopSignals::listen()?;
+    let place = StorePlace::new(&options)?;
+    let launch =
+        if options.in_process { Launch::Tasks(SharedStore::open(&place.choice)?) } else { Launch::Processes };
+    let specs = specs(&options, &place.choice)?;
+    let mut supervisor = Supervisor::new(launch, log);
+    let started = tokio::select! {
+        started = supervisor.start_all(specs, START_DEADLINE) => started,
+        () = signals.next() => Ok(Vec::new()),
+    };
+    let result = match started {
+        Ok(early) => {
+            output.event(&Event::Ready { nodes: supervisor.infos() });
+            for report in early {
+                tell(&supervisor, &report, output);
+            }
+            watch(&mut supervisor, options.restart, &mut signals, output).await
+        }
+        Err(failure) => Err(failure),
+    };
+    stop(supervisor, &mut signals).await;
+    result
+}
+
+/// Ends the nodes; a second signal does not wait for that.
+async fn stop(supervisor: Supervisor, signals: &mut StopSignals) {
+    tokio::select! {
+        () = supervisor.stop() => {}
+        () = signals.next() => {}
+    }
+}
+
+/// Passes on what the nodes say until a signal.
+async fn watch(
+    supervisor: &mut Supervisor,
+    restart: bool,
+    signals: &mut StopSignals,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut due: Vec<(tokio::time::Instant, NodeSpec)> = Vec::new();
+    loop {
+        let wake = due.first().map(|(at, _)| *at);
+        tokio::select! {
+            () = signals.next() => return Ok(()),
+            report = supervisor.next() => {
+                tell(supervisor, &report, output);
+                if let Report::Exited { node, .. } = &report
+                    && restart
+                    && let Some(spec) = supervisor.spec(node)
+                {
+                    due.push((tokio::time::Instant::now() + RESTART_PAUSE, again(supervisor, spec.clone())));
+                }
+            }
+            () = until(wake) => {
+                let (_, spec) = due.remove(0);
+                supervisor.start(spec)?;
+            }
+        }
+    }
+}
+
+/// What a node is started with the next time: where it listened, so that others find it again.
+pub(crate) fn again(supervisor: &Supervisor, mut spec: NodeSpec) -> NodeSpec {
+    let listened: Option<Vec<ListenAddr>> = supervisor
+        .info(&spec.name)
+        .and_then(|info| info.listen.iter().map(|text| text.parse().ok()).collect());
+    if let Some(listened) = listened.filter(|listened| !listened.is_empty()) {
+        spec.listen = listened;
+    }
+    spec
+}
+
+async fn until(wake: Option<tokio::time::Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Prints what a report means.
+pub(crate) fn tell(supervisor: &Supervisor, report: &Report, output: &Output) {
+    if let Some(event) = event_of(supervisor, report) {
+        output.event(&event);
+    }
+}
+
+/// The event that a report means.
+pub(crate) fn event_of(supervisor: &Supervisor, report: &Report) -> Option<Event> {
+    let node_event = |name: &str, pid: Option<u32>, change, detail| {
+        let kind = supervisor.spec(name).map_or(NodeKind::FrontEnd, |spec| spec.kind);
+        let pid = pid.or_else(|| supervisor.info(name).map(|info| info.pid));
+        Event::Node { name: name.to_owned(), kind, pid, change, detail }
+    };
+    Some(match report {
+        Report::Exited { node, pid, how } => {
+            node_event(node, Some(*pid), NodeChange::Died, Some(how.clone()))
+        }
+        Report::Said { node, line } => match line {
+            NodeLine::Ready { .. } => node_event(node, None, NodeChange::Started, None),
+            NodeLine::TookOver { detail } => {
+                node_event(node, None, NodeChange::TookOver, Some(detail.clone()))
+            }
+            NodeLine::Conference { uri, owner, epoch, participants, change } => Event::Conference {
+                uri: uri.clone(),
+                owner: Some(owner.clone()),
+                epoch: Some(*epoch),
+                participants: Some(*participants),
+                change: *change,
+            },
+            NodeLine::Failed { message, help } => {
+                Event::Error { message: message.clone(), help: help.clone() }
+            }
+        },
+    })
+}
+
+/// Refuses what cannot work, before anything is started.
+fn check(options: &PoolOptions) -> Result<(), Failure> {
+    if options.users.is_some() {
+        return Err(Failure::unavailable("--users", "--open (no authentication, loopback addresses only)"));
+    }
+    for (given, name) in
+        [(options.dashboard.is_some(), "--dashboard"), (options.metrics.is_some(), "--metrics")]
+    {
+        if given {
+            return Err(Failure::unavailable(name, "--json, and read its lines"));
+        }
+    }
+    if options.mcu.contains(&Modality::Av) {
+        return Err(Failure::unavailable("--mcu av", "--mcu im,im"));
+    }
+    if !options.open {
+        return Err(Failure::usage("a pool without passwords must say so").try_this("--open"));
+    }
+    if options.front_ends.is_some() && options.listen.len() != 1 {
+        return Err(Failure::usage("--front-ends counts up from one --listen, but there are several")
+            .try_this("leave --front-ends out, or give --listen once"));
+    }
+    let outside = options.listen.iter().find(|listen| !listen.addr.ip().is_loopback());
+    if let (Some(outside), false) = (outside, options.force) {
+        return Err(Failure::usage(format!(
+            "--open would let anybody in at {outside}, which is not a loopback address"
+        ))
+        .try_this("a loopback address, or --force if the network is trusted"));
+    }
+    if options.store == Some(StoreChoice::Memory) && !options.in_process {
+        return Err(Failure::usage("--store memory cannot be shared by several processes")
+            .try_this("--in-process, or --store sqlite:FILE"));
+    }
+    Ok(())
+}
+
+/// Where conferences are kept; a temporary file goes away with this value.
+struct StorePlace {
+    choice: StoreChoice,
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl StorePlace {
+    fn new(options: &PoolOptions) -> Result<Self, Failure> {
+        match (&options.store, options.in_process) {
+            (Some(StoreChoice::Etcd(_)), _) => {
+                Err(Failure::unavailable("--store etcd", "--store sqlite:FILE"))
+            }
+            (Some(choice), _) => Ok(Self { choice: choice.clone(), _directory: None }),
+            (None, true) => Ok(Self { choice: StoreChoice::Memory, _directory: None }),
+            (None, false) => {
+                let (choice, directory) = temporary_store()?;
+                Ok(Self { choice, _directory: Some(directory) })
+            }
+        }
+    }
+}
+
+/// A store in a new temporary directory, which lives as long as the second value.
+pub(crate) fn temporary_store() -> Result<(StoreChoice, tempfile::TempDir), Failure> {
+    let directory = tempfile::Builder::new()
+        .prefix("reconvene-")
+        .tempdir()
+        .map_err(|error| Failure::new(format!("no temporary directory for the store: {error}")))?;
+    let file: PathBuf = directory.path().join("pool.db");
+    Ok((StoreChoice::Sqlite(file), directory))
+}
+
+/// The nodes that the options ask for.
+fn specs(options: &PoolOptions, store: &StoreChoice) -> Result<Vec<NodeSpec>, Failure> {
+    let listens = front_end_addresses(&options.listen, options.front_ends)?;
+    let host = listens.first().map_or([127, 0, 0, 1].into(), |listen| listen.addr.ip());
+    let any_tcp = ListenAddr { transport: TransportKind::Tcp, addr: SocketAddr::new(host, 0) };
+    let mut kinds = options.mcu.clone();
+    kinds.sort_by_key(|kind| kind.as_str());
+    kinds.dedup();
+    let front_ends = listens.into_iter().enumerate().map(|(index, listen)| {
+        // Nodes talk to each other over TCP, so a front end for UDP clients has a TCP address besides.
+        let besides = (listen.transport != TransportKind::Tcp).then(|| any_tcp.clone());
+        let listen = std::iter::once(listen).chain(besides).collect();
+        NodeSpec::front_end(format!("fe{}", index + 1), listen, &kinds, store, &options.domain)
+    });
+    let mut counts = std::collections::HashMap::new();
+    let mcus = options.mcu.iter().map(|&mcu| {
+        let count = counts.entry(mcu.as_str()).and_modify(|count| *count += 1).or_insert(1);
+        NodeSpec::mcu(format!("{}{count}", mcu.as_str()), mcu, vec![any_tcp.clone()], store)
+    });
+    let mcus: Vec<NodeSpec> = mcus.collect();
+    Ok(front_ends.chain(mcus).collect())
+}
+
+/// One address per front end: those given, or `count` consecutive ports from the one given.
+fn front_end_addresses(given: &[ListenAddr], count: Option<u16>) -> Result<Vec<ListenAddr>, Failure> {
+    let (Some(count), Some(first)) = (count, given.first()) else { return Ok(given.to_vec()) };
+    (0..count)
+        .map(|index| {
+            let mut listen = first.clone();
+            if first.addr.port() != 0 {
+                let port = first.addr.port().checked_add(index);
+                let port = port.ok_or_else(|| Failure::usage("--front-ends counts beyond the last port"))?;
+                listen.addr.set_port(port);
+            }
+            Ok(listen)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn options(args: &[&str]) -> PoolOptions {
+        let cli = Cli::try_parse_from(["reconvene", "pool"].iter().chain(args)).expect("valid");
+        let Command::Pool(options) = cli.command else { panic!("pool was asked for") };
+        options
+    }
+
+    fn names_and_addresses(args: &[&str]) -> Vec<String> {
+        let specs = specs(&options(args), &StoreChoice::Memory).expect("valid");
+        let text = |spec: &NodeSpec| {
+            let listen: Vec<String> = spec.listen.iter().map(ToString::to_string).collect();
+            format!("{} {}", spec.name, listen.join(" "))
+        };
+        specs.iter().map(text).collect()
+    }
+
+    /// cli.md: `--listen` repeatable, each is one more front end; `--mcu` a list.
+    #[test]
+    fn one_front_end_per_listen() {
+        assert_eq!(
+            names_and_addresses(&[
+                "--listen",
+                "tcp:127.0.0.1:7",
+                "--listen",
+                "udp:127.0.0.1:9",
+                "--mcu",
+                "im"
+            ]),
+            ["fe1 tcp:127.0.0.1:7", "fe2 udp:127.0.0.1:9 tcp:127.0.0.1:0", "im1 tcp:127.0.0.1:0"]
+        );
+    }
+
+    /// cli.md: `--front-ends N`: on consecutive ports from the one `--listen`; port 0 stays "pick one".
+    #[test]
+    fn consecutive_ports() {
+        let args = ["--front-ends", "2", "--mcu", "im", "--listen"];
+        let with = |listen| names_and_addresses(&[&args[..], &[listen]].concat());
+        assert_eq!(with("tcp:127.0.0.1:70")[..2], ["fe1 tcp:127.0.0.1:70", "fe2 tcp:127.0.0.1:71"]);
+        assert_eq!(with("tcp:127.0.0.1:0")[..2], ["fe1 tcp:127.0.0.1:0", "fe2 tcp:127.0.0.1:0"]);
+    }
+
+    /// cli.md: loopback only unless forced; memory only in process; no password file yet. All before any start.
+    #[test]
+    fn refusals() {
+        for args in [
+            &["--listen", "tcp:127.0.0.1:0"][..],
+            &["--open", "--listen", "tcp:192.0.2.1:5060"],
+            &["--open", "--store", "memory"],
+            &["--users", "people.toml"],
+            &["--open", "--front-ends", "2", "--listen", "tcp:127.0.0.1:1", "--listen", "tcp:127.0.0.1:2"],
+            &["--open", "--mcu", "im,av"],
+        ] {
+            let failure = check(&options(args)).expect_err("refused");
+            assert_eq!(failure.status(), 2, "{args:?}");
+            assert!(failure.help().is_some(), "{args:?}");
+        }
+        assert_eq!(check(&options(&["--open", "--force", "--listen", "tcp:192.0.2.1:5060"])), Ok(()));
+        assert_eq!(check(&options(&["--open", "--store", "memory", "--in-process"])), Ok(()));
+    }
+}
