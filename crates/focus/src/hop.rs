@@ -188,21 +188,3 @@ impl HopCore {
         self.proxy.is_own(request.uri()) && request.uri().user().is_none() && request.route().is_empty()
     }
 }
-
-impl sip_core::transport::Core for HopCore {
-    fn handle_transport(&mut self, input: TransportInput, now: Instant) {
-        HopCore::handle_transport(self, input, now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        HopCore::handle_timeout(self, now);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        HopCore::poll_timeout(self)
-    }
-
-    fn poll_transmit(&mut self) -> Option<Transmit> {
-        HopCore::poll_transmit(self)
-    }
-}

@@ -1,4 +1,4 @@
-//! The IM MCU: holds the IM calls of many conferences and distributes their messages.
+//! The MCU: holds the calls of many conferences in one modality; for IM it distributes their messages.
 //!
 //! A core like the front end's: messages, store replies and the time go in; messages, store requests and reports come
 //! out. The Focus opens and closes conferences by interior commands ([`crate::interior`]); clients call with an INVITE
@@ -11,7 +11,9 @@
 //!   endpoint that sent it, and each failed receiver is in exactly one report to the sender.
 //! - Calls outlive their Focus: without one they are kept for `orphan_hold`, then ended.
 //!
-//! Not here: audio and video; the decision who may be in a conference.
+//! Audio and video are signalling only: calls are taken and ended, nothing is mixed.
+//!
+//! Not here: the decision who may be in a conference.
 
 mod call;
 mod config;
@@ -63,9 +65,9 @@ enum Purpose {
     Notify(RoomId),
 }
 
-/// The IM MCU's core. See the module's header.
+/// The MCU's core. See the module's header.
 #[derive(Debug)]
-pub struct ImMcuCore {
+pub struct McuCore {
     config: McuConfig,
     limits: Limits,
     endpoint: Endpoint,
@@ -83,14 +85,14 @@ pub struct ImMcuCore {
     drained: bool,
 }
 
-impl ImMcuCore {
+impl McuCore {
     /// An MCU without conferences.
     pub fn new(config: McuConfig, mut ids: Box<dyn IdSource>, now: Instant) -> Self {
         let record = NodeRecord {
             v: record::VERSION,
             name: config.name.clone(),
             kind: NodeKind::Mcu,
-            mcu: Some(c3p::McuType::Im.as_str().to_owned()),
+            mcu: Some(config.mcu.as_str().to_owned()),
             listen: config.listen.iter().map(ToString::to_string).collect(),
             pid: config.pid,
             incarnation: ids.token(),
@@ -263,7 +265,7 @@ impl ImMcuCore {
         }
         self.touch(at, flow, now);
         match request.method() {
-            Method::Message => self.on_message(tx, request, at, now),
+            Method::Message if self.config.mcu == c3p::McuType::Im => self.on_message(tx, request, at, now),
             Method::Info => self.on_info(tx, request, at, now),
             Method::Update => self.on_update(tx, request, at, now),
             Method::Bye => self.on_bye(tx, request, at, now),

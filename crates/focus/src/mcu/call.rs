@@ -7,8 +7,9 @@ use c3p::mime;
 use sip_core::{Dialog, Method, Request, Response, ResponseDraft, ServerTransactionId};
 
 use super::room::{Authorized, Member, MemberId, RoomId, Session, Way, canonical_user};
+use super::sdp::Offer;
 use super::way::Step;
-use super::{ALLOW, ImMcuCore, Purpose, SUPPORTED, sdp};
+use super::{ALLOW, McuCore, Purpose, SUPPORTED};
 
 /// Why the MCU ends a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +44,19 @@ impl Ending {
     }
 }
 
-impl ImMcuCore {
+/// A call with nothing wrong in it.
+struct Admitted {
+    room: RoomId,
+    entity: String,
+    display: Option<String>,
+    offer: Offer,
+}
+
+impl McuCore {
     /// A call that a front end let through.
     pub(super) fn on_invite(&mut self, tx: ServerTransactionId, request: &Request, now: Instant) {
         match self.admit(request, now) {
-            Ok((room, authorized, accepts)) => self.accept(tx, request, room, authorized, accepts, now),
+            Ok(admitted) => self.accept(tx, request, admitted, now),
             Err((status, id)) => {
                 let minimum = self.config.timers.session_minimum.as_secs();
                 if status == 422 {
@@ -60,12 +69,7 @@ impl ImMcuCore {
     }
 
     /// Everything that can be wrong with a call, before anything is changed: status and diagnostics id.
-    #[expect(clippy::type_complexity, reason = "one caller, which takes it apart at once")]
-    fn admit(
-        &mut self,
-        request: &Request,
-        now: Instant,
-    ) -> Result<(RoomId, (String, Option<String>), Vec<String>), (u16, u32)> {
+    fn admit(&self, request: &Request, now: Instant) -> Result<Admitted, (u16, u32)> {
         let by_uri = self.room_of(request.uri().as_str());
         let id =
             by_uri.or_else(|| self.room_of(request.to().uri().as_str())).ok_or((404, ids::C3P_MCU_URI))?;
@@ -80,23 +84,17 @@ impl ImMcuCore {
         if !request.content_type().is_some_and(|value| mime::is(value, mime::SDP)) {
             return Err((415, ids::INTERNAL_ERROR));
         }
-        let offer = sdp::offered_types(request.body(), bounds.accept_types_max);
-        let accepts = offer.ok_or((488, ids::INTERNAL_ERROR))?;
+        let port = self.listener().addr.port();
+        let offer = Offer::read(self.config.mcu, request.body(), &room.uri, port, bounds.accept_types_max);
+        let offer = offer.ok_or((488, ids::AV_SDP_NOT_PARSABLE))?;
         if wished_interval(request).is_some_and(|wish| wish < self.config.timers.session_minimum) {
             return Err((422, ids::INTERNAL_ERROR));
         }
-        Ok((id, (entity.clone(), display.clone()), accepts))
+        Ok(Admitted { room: id, entity: entity.clone(), display: display.clone(), offer })
     }
 
-    fn accept(
-        &mut self,
-        tx: ServerTransactionId,
-        request: &Request,
-        room: RoomId,
-        (entity, display): (String, Option<String>),
-        accepts: Vec<String>,
-        now: Instant,
-    ) {
+    fn accept(&mut self, tx: ServerTransactionId, request: &Request, admitted: Admitted, now: Instant) {
+        let Admitted { room, entity, display, offer } = admitted;
         let tag = self.endpoint.new_token();
         let Ok(dialog) = Dialog::uas(request, &tag) else {
             return self.refuse(tx, request, 400, ids::INTERNAL_ERROR, now);
@@ -116,7 +114,7 @@ impl ImMcuCore {
             contact,
             device,
             dialog,
-            accepts,
+            offer,
             confirmed: false,
             way: Way::default(),
             session: Session { interval, due: now, asking: false },
@@ -124,12 +122,12 @@ impl ImMcuCore {
             in_flight: None,
             typed: None,
         };
+        let draft = self.accepted(request, room, &new, interval);
         self.dialogs.insert(new.dialog.id().clone(), (room, member));
         if let Some(found) = self.rooms.get_mut(&room) {
             found.authorized.remove(&user);
             found.members.insert(member, new);
         }
-        let draft = self.accepted(request, room, &tag, interval);
         self.endpoint.respond(tx, draft, now);
         self.wake(room, now + self.config.timers.unconfirmed);
     }
@@ -138,12 +136,12 @@ impl ImMcuCore {
         &self,
         request: &Request,
         id: RoomId,
-        tag: &str,
+        new: &Member,
         interval: Option<Duration>,
     ) -> ResponseDraft {
-        let draft = ResponseDraft::to(request, 200).to_tag(tag).header("Allow", ALLOW);
+        let draft = ResponseDraft::to(request, 200).to_tag(&new.dialog.id().local_tag).header("Allow", ALLOW);
         let Some(room) = self.rooms.get(&id) else { return draft };
-        let answer = sdp::answer(self.listener().addr, &room.uri);
+        let answer = new.offer.answer(self.listener().addr);
         with_timer(draft.header("Contact", self.contact(room)).header("Supported", SUPPORTED), interval)
             .body(mime::SDP, answer)
     }

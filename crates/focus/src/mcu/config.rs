@@ -1,15 +1,18 @@
-//! What can be set on the IM MCU, with the defaults of `protocol/recovery-on-the-wire.md` 6.
+//! What can be set on an MCU, with the defaults of `protocol/recovery-on-the-wire.md` 6.
 
 use std::time::Duration;
 
+use c3p::McuType;
 use sip_core::{EndpointConfig, ListenAddr};
 
-/// One IM MCU.
+/// One MCU.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct McuConfig {
     /// Name of the node; unique in the pool.
     pub name: String,
+    /// Its modality. IM is complete; audio and video are signalling only.
+    pub mcu: McuType,
     /// Where it listens; concrete addresses and ports. The first TCP one is in its Contact and for front ends.
     pub listen: Vec<ListenAddr>,
     /// Process id for the node record.
@@ -23,11 +26,19 @@ pub struct McuConfig {
 }
 
 impl McuConfig {
-    /// An IM MCU with the default times and bounds.
-    pub fn new(name: impl Into<String>, listen: Vec<ListenAddr>) -> Self {
+    /// An MCU with the default times and bounds.
+    pub fn new(name: impl Into<String>, mcu: McuType, listen: Vec<ListenAddr>) -> Self {
         let name = name.into();
         let endpoint = EndpointConfig::default().with_diagnostics_source(name.clone());
-        Self { name, listen, pid: 0, endpoint, timers: McuTimers::default(), bounds: McuBounds::default() }
+        Self {
+            name,
+            mcu,
+            listen,
+            pid: 0,
+            endpoint,
+            timers: McuTimers::default(),
+            bounds: McuBounds::default(),
+        }
     }
 }
 

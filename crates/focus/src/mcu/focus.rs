@@ -9,10 +9,10 @@ use sip_core::{Request, ServerTransactionId, TransactionError, Uri};
 
 use super::call::Ending;
 use super::room::{Authorized, News, Room, RoomId, canonical_user};
-use super::{EPOCHS_MAX, ImMcuCore, Purpose, room_key, target, way};
+use super::{EPOCHS_MAX, McuCore, Purpose, room_key, target, way};
 use crate::interior::{self, Answer, Envelope, Refusal};
 
-impl ImMcuCore {
+impl McuCore {
     /// A command of a Focus.
     pub(super) fn on_interior(&mut self, tx: ServerTransactionId, request: &Request, now: Instant) {
         let draft = match self.obey(request, now) {
@@ -108,7 +108,7 @@ impl ImMcuCore {
         if self.lease.is_draining() || self.rooms.len() >= self.config.bounds.rooms_max {
             return Err(Refusal::Busy);
         }
-        let derived = || c3p::uri::mcu_uri(conference, c3p::McuType::Im);
+        let derived = || c3p::uri::mcu_uri(conference, self.config.mcu);
         let uri = request.mcu_uri.clone().or_else(derived).ok_or(Refusal::Malformed)?;
         self.last_id += 1;
         let id = self.last_id;
@@ -116,6 +116,7 @@ impl ImMcuCore {
             key: key.to_owned(),
             conference: conference.to_owned(),
             uri,
+            mcu: self.config.mcu,
             epoch: envelope.epoch,
             instance: envelope.instance.clone(),
             owner: envelope.sender,

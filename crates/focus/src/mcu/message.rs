@@ -9,9 +9,9 @@ use c3p::mime;
 use sip_core::{Method, Request, ResponseDraft, ServerTransactionId};
 
 use super::room::{Delivery, MemberId, Outgoing, RoomId};
-use super::{ImMcuCore, content};
+use super::{McuCore, content};
 
-impl ImMcuCore {
+impl McuCore {
     /// A MESSAGE of a member. 200 says that it is accepted for distribution, with its number.
     pub(super) fn on_message(
         &mut self,
@@ -58,7 +58,7 @@ impl ImMcuCore {
         let message = room.last_message;
         let mut delivery = Delivery { sender: at.1, outstanding: 0, failed: Vec::new() };
         for (_, member) in room.members.iter_mut().filter(|(id, member)| **id != at.1 && member.confirmed) {
-            match content::choose(content_type, body, &member.accepts) {
+            match content::choose(content_type, body, &member.offer.accepts) {
                 None => delivery.failed.push((member.entity.clone(), 415)),
                 Some(_) if member.outbox.len() >= outbox_max => {
                     delivery.failed.push((member.entity.clone(), 503));

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use c3p::McuType;
 use c3p::info::{
     ConferenceInfo, Endpoint as Device, EndpointStatus, EntityView, JoiningMethod, McuState, McuStatus,
-    Media, SessionType, User, Users, Views,
+    Media, MediaStatus, User, Users, Views,
 };
 use sip_core::{ClientTransactionId, Dialog, FlowId, ListenAddr, Uri};
+
+use super::sdp::Offer;
 
 /// One conference, for the life of this process.
 pub(super) type RoomId = u64;
@@ -27,6 +29,7 @@ pub(super) struct Room {
     pub(super) conference: String,
     /// MCU URI, as the Focus writes it.
     pub(super) uri: String,
+    pub(super) mcu: McuType,
     /// The highest epoch heard of.
     pub(super) epoch: u64,
     pub(super) instance: String,
@@ -70,8 +73,8 @@ pub(super) struct Member {
     /// Its entity in the roster.
     pub(super) device: String,
     pub(super) dialog: Dialog,
-    /// Content types of its offer.
-    pub(super) accepts: Vec<String>,
+    /// What it offered.
+    pub(super) offer: Offer,
     /// The ACK (or anything else in the dialog) came.
     pub(super) confirmed: bool,
     pub(super) way: Way,
@@ -191,7 +194,7 @@ impl Room {
 
     fn view(&self) -> EntityView {
         let state = McuState::new(McuStatus::Active, Some(self.instance.clone()));
-        EntityView::of_mcu(self.uri.clone(), McuType::Im, state, self.locked)
+        EntityView::of_mcu(self.uri.clone(), self.mcu, state, self.locked)
     }
 
     fn user_entry(&self, user: &str) -> Option<User> {
@@ -201,19 +204,18 @@ impl Room {
                 display_text: member.display.clone(),
                 ..User::new(member.entity.clone())
             });
-            entry.endpoints.push(member.device_entry());
+            entry.endpoints.push(member.device_entry(self.mcu));
         }
         entry
     }
 }
 
 impl Member {
-    fn device_entry(&self) -> Device {
-        let media = Media { label: Some("chat".to_owned()), ..Media::new("1", "chat") };
-        let mut device = Device::new(self.device.clone(), SessionType::Chat)
+    fn device_entry(&self, mcu: McuType) -> Device {
+        let mut device = Device::new(self.device.clone(), mcu.into())
             .with_status(EndpointStatus::Connected)
-            .with_joining_method(JoiningMethod::DialedIn)
-            .with_media(media);
+            .with_joining_method(JoiningMethod::DialedIn);
+        device.media = (1..).zip(&self.offer.kinds).map(|(id, kind)| stream(id, kind)).collect();
         device.endpoint_uri = Some(self.contact.clone());
         device.epid = self.epid.clone();
         device
@@ -227,6 +229,12 @@ impl Member {
         let blocked = self.way.blocked_until.filter(|_| waiting);
         [life, ack, blocked].into_iter().flatten()
     }
+}
+
+/// One stream in the roster.
+fn stream(id: u32, kind: &str) -> Media {
+    let label = if kind == "chat" { kind.to_owned() } else { format!("main-{kind}") };
+    Media { label: Some(label), status: Some(MediaStatus::SendRecv), ..Media::new(id.to_string(), kind) }
 }
 
 /// The one spelling under which a user is compared: address of record, host in lower case.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use sip_core::{FlowId, ListenAddr, Method, NameAddr, RequestDraft, Response, Target, TransactionError};
 
 use super::room::{Member, MemberId, RoomId};
-use super::{ImMcuCore, Purpose, SUPPORTED, call, target};
+use super::{McuCore, Purpose, SUPPORTED, call, target};
 use crate::proxy::target_of;
 
 /// The way that a request took.
@@ -47,7 +47,7 @@ impl FrontEnds {
     }
 }
 
-impl ImMcuCore {
+impl McuCore {
     /// A request of a member came: its flow is the way to it, and whatever blocked it is over.
     pub(super) fn touch(&mut self, at: (RoomId, MemberId), flow: FlowId, now: Instant) {
         let liveness = self.config.timers.liveness;
