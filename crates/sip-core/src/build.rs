@@ -584,6 +584,13 @@ pub fn default_reason(status: u16) -> &'static str {
         603 => "Decline",
         604 => "Does Not Exist Anywhere",
         606 => "Not Acceptable",
+        _ => class_reason(status),
+    }
+}
+
+/// What the first digit of a status means (RFC 3261 section 7.2).
+fn class_reason(status: u16) -> &'static str {
+    match status {
         0..200 => "Progress",
         200..300 => "Success",
         300..400 => "Redirection",
