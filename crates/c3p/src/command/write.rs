@@ -82,12 +82,30 @@ fn command(out: &mut Writer, command: &Command, mcu_uri: Option<&str>) {
             conference_keys(out, conference);
         }
         Command::Unknown { name } => {
-            let mcu_uri = mcu_uri.map(|uri| ("mscp:mcuUri", uri));
-            out.empty_named(name, mcu_uri.as_slice());
+            unknown(out, name, mcu_uri.map(|uri| ("mscp:mcuUri", uri)));
             return;
         }
     }
     out.end();
+}
+
+/// Names that mean something in the namespace of C3P.
+const NAMES: [&str; 8] = [
+    "addConference",
+    "addUser",
+    "deleteUser",
+    "modifyConferenceLock",
+    "modifyUserRoles",
+    "setLobbyAccess",
+    "deleteConference",
+    "getConference",
+];
+
+/// Writes a command that is not known. One whose name is known came in another namespace, and must not turn into ours.
+fn unknown(out: &mut Writer, name: &str, attribute: Option<(&str, &str)>) {
+    let elsewhere = NAMES.contains(&name).then_some(("xmlns", ""));
+    let attributes: Vec<_> = elsewhere.into_iter().chain(attribute).collect();
+    out.empty_named(name, &attributes);
 }
 
 fn start(out: &mut Writer, name: &'static str, mcu_uri: Option<&str>) {
@@ -185,8 +203,7 @@ fn result(out: &mut Writer, result: &CommandResult, reason: Option<&Reason>) {
             info_if(out, info.as_deref(), Form::Document);
         }
         CommandResult::Unknown { name } => {
-            let reason = reason.map(|reason| ("reason", reason));
-            out.empty_named(name, reason.as_slice());
+            unknown(out, name, reason.map(|reason| ("reason", reason)));
             return;
         }
     }

@@ -355,3 +355,15 @@ fn names_from_elsewhere_do_not_inject_markup() {
     let read = Request::parse(&request.write(), &Limits::default()).expect("well-formed");
     assert_eq!(read.command, Command::Unknown { name: "unknown".into() });
 }
+
+/// A name of ours that came in another namespace does not become ours by being written (found by fuzzing).
+#[test]
+fn foreign_commands_stay_foreign() {
+    for (_, request) in requests() {
+        let name = request.command.name().to_owned();
+        let request = to_focus(1, Command::Unknown { name: name.clone() }).with_mcu_uri(CHAT);
+        assert_eq!(Request::parse(&request.write(), &Limits::default()).as_ref(), Ok(&request), "{name}");
+        let response = Response::failure(&request, Reason::NotSupported);
+        assert_eq!(Response::parse(&response.write(), &Limits::default()), Ok(response), "{name}");
+    }
+}
