@@ -196,6 +196,8 @@ words! {
         FlowOpened = "flow-opened",
         /// Healing learned that the dialog is gone: it is a Focus failover.
         DialogGone = "dialog-gone",
+        /// A reconnect attempt began; a pause may come first.
+        AttemptBegun = "attempt-begun",
         /// The INVITE of the reconnect attempt was sent.
         InviteSent = "invite-sent",
         /// It was accepted.

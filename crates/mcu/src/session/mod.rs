@@ -391,3 +391,6 @@ impl Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,16 @@ enum Stage {
     Abandoning { error: OperationError, why: Why },
 }
 
+impl Stage {
+    /// Why the join is being abandoned, if it is.
+    fn abandoned(&self) -> Option<(OperationError, Why)> {
+        match self {
+            Self::Abandoning { error, why } => Some((error.clone(), why.clone())),
+            Self::Inviting | Self::Accepted => None,
+        }
+    }
+}
+
 impl Connecting {
     pub(super) fn new(join: OperationId, deadline: Instant) -> Self {
         Self { join, stage: Stage::Inviting, deadline, first: FirstDocument::default() }
@@ -58,7 +68,7 @@ impl Connecting {
             }
             // The wire has left nothing behind.
             Input::JoinFailed(failure) => {
-                let (error, why) = failed_join(failure, cx);
+                let (error, why) = self.stage.abandoned().unwrap_or_else(|| failed_join(failure, cx));
                 self.fail(error, why, cx)
             }
             // No recovery before T2 and T10: it is a failure of the join.
@@ -68,12 +78,9 @@ impl Connecting {
                 self.abandon(WireFailure::Refused(reply), cx)
             }
             Input::EndedByFocus { reply, .. } => self.abandon(WireFailure::Refused(reply), cx),
-            Input::Terminated => match self.stage {
-                Stage::Abandoning { ref error, ref why } => {
-                    let (error, why) = (error.clone(), why.clone());
-                    self.fail(error, why, cx)
-                }
-                Stage::Inviting | Stage::Accepted => cx.ignore(self),
+            Input::Terminated => match self.stage.abandoned() {
+                Some((error, why)) => self.fail(error, why, cx),
+                None => cx.ignore(self),
             },
             other => refuse_or_ignore(self, other, cx),
         }
@@ -161,8 +168,7 @@ impl Connecting {
     }
 
     pub(super) fn expire(mut self, timer: Timer, cx: &mut Context) -> State {
-        if let Stage::Abandoning { error, why } = &self.stage {
-            let (error, why) = (error.clone(), why.clone());
+        if let Some((error, why)) = self.stage.abandoned() {
             return self.fail(error, why, cx);
         }
         if timer == Timer::FirstDocument && !self.first.expire(cx) {

@@ -57,7 +57,8 @@ impl Disconnecting {
                 reply.sip_status = evidence.sip_status;
                 self.ended(Err(refused(reply)), cx)
             }
-            Input::Terminated if !self.is_asking() => self.finish(cx),
+            // A join that was given up may end with its own answer.
+            Input::Terminated | Input::JoinFailed(_) if !self.is_asking() => self.finish(cx),
             other => refuse_or_ignore(self, other, cx),
         }
     }

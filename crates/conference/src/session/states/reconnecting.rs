@@ -136,7 +136,7 @@ impl Reconnecting {
     fn rejoin(&mut self, number: u32, after: Duration, cx: &mut Context) {
         self.first = FirstDocument::default();
         self.phase = Phase::Attempt { number, deadline: cx.now + after + cx.config.limits.attempt };
-        self.recovery.attempt(RecoveryStep::InviteSent, cx.now);
+        self.recovery.attempt(RecoveryStep::AttemptBegun, cx.now);
         cx.effect(Effect::Rejoin { attempt: number, after });
     }
 
