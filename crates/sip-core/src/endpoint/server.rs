@@ -144,9 +144,10 @@ impl Endpoint {
     pub(super) fn receive_ack(&mut self, flow: FlowId, request: Request, now: Instant) {
         let key = ServerKey::of_invite(&request);
         let by_key = self.server_keys.get(&key).copied();
-        // A client without branches numbers its ACK as it likes: only the dialog finds its INVITE.
-        let by_dialog = || in_dialog_id(&request).and_then(|dialog| self.ack_keys.get(&dialog).copied());
-        let Some(id) = by_key.or_else(by_dialog) else {
+        let by_dialog = in_dialog_id(&request).and_then(|dialog| self.ack_keys.get(&dialog).copied());
+        // A client without branches numbers its ACK as it likes: there the dialog, with our tag in it, is surer.
+        let found = if key.is_branch() { by_key.or(by_dialog) } else { by_dialog.or(by_key) };
+        let Some(id) = found else {
             self.events.push_back(Event::Oneway { flow, request });
             return;
         };
@@ -156,9 +157,10 @@ impl Endpoint {
         // An ACK of an earlier 2xx must not end a later INVITE of the dialog that was refused.
         let own = by_key.is_some() || !key.is_branch();
         let accepted = matches!(machine.state(), ServerInviteState::Accepted { .. });
-        if (own || accepted) && machine.handle_ack(now) == ServerStep::Nothing && !accepted {
-            self.counters.retransmissions_absorbed += 1;
-        } else {
+        if accepted || own {
+            machine.handle_ack(now);
+        }
+        if accepted || !own {
             self.events.push_back(Event::Oneway { flow, request });
         }
         self.settle_server(id);

@@ -534,6 +534,24 @@ fn ack_of_sipe_is_found_by_the_dialog() {
     }
 }
 
+/// The ACK with CSeq 1 of a 2xx to an INVITE with CSeq 2 is not taken for that of a refused INVITE with CSeq 1.
+#[test]
+fn ack_of_sipe_is_not_taken_for_that_of_its_first_invite() {
+    let mut rig = Rig::new(TransportKind::Tcp);
+    for (cseq, status, tag) in [(1, 401, "b1"), (2, 200, "b2")] {
+        rig.receive(&incoming("INVITE", "", cseq, ""));
+        let (tx, request) = rig.request_event();
+        rig.endpoint.respond(tx, ResponseDraft::to(&request, status).to_tag(tag), rig.now);
+        rig.sent_response();
+    }
+    rig.receive(&incoming("ACK", "", 1, ";tag=b2"));
+    assert!(matches!(rig.event(), Event::Oneway { .. }));
+    rig.until(ms(40_000));
+    rig.quiet();
+    // ACK of the 401 never came: on TCP nobody but the counter notices.
+    assert_eq!(rig.endpoint.counters().missing_acks, 1);
+}
+
 /// An ACK of an earlier 2xx does not end a later INVITE of the same dialog that was refused.
 #[test]
 fn ack_of_an_earlier_2xx_does_not_confirm_a_failure() {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
@@ -113,7 +114,9 @@ impl Udp {
         let Some(known) = self.flows.get(&flow) else {
             return Ok(());
         };
-        match self.sockets[known.socket].try_send_to(bytes, known.info.remote) {
+        // Not tokio's `try_send_to`: before its first poll of a new socket that only says that it would block.
+        let socket = SockRef::from(&*self.sockets[known.socket]);
+        match socket.send_to(bytes, &known.info.remote.into()) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error),
