@@ -37,6 +37,7 @@ pub mod header;
 pub mod ids;
 pub mod limits;
 pub mod message;
+mod parse_error;
 pub mod recoverable;
 mod scan;
 pub mod session_timer;

@@ -3,6 +3,7 @@
 //! The torture cases follow the ideas of RFC 4475; their text is our own.
 
 use super::*;
+use crate::uri::UriErrorKind;
 
 const TOP: &str = "Via: SIP/2.0/TCP 192.0.2.20:50320;branch=z9hG4bK1\r\n";
 const IDS: &str = "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x@y\r\nCSeq: 7 OPTIONS\r\n";
