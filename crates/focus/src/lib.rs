@@ -16,3 +16,6 @@ pub mod record;
 pub mod registrar;
 pub mod report;
 pub mod store;
+
+#[cfg(test)]
+mod testnet;

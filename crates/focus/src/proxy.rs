@@ -21,12 +21,15 @@ mod refusal;
 mod routing;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use sip_core::{ClientTransactionId, ListenAddr, ServerTransactionId};
 
-pub use forward::{Incoming, Plan};
+pub use forward::{Incoming, Plan, Returned};
 pub use refusal::RecoveryAction;
 pub use routing::{Resolved, Routed, target_of};
 pub use token::Direction;
@@ -86,6 +89,7 @@ pub struct Proxy {
     /// Answered INVITEs: their ACK goes where the INVITE went.
     acks: HashMap<AckKey, ForwardId>,
     timers: BTreeSet<(Instant, ForwardId)>,
+    returned: Vec<Returned>,
 }
 
 impl Proxy {
@@ -100,6 +104,7 @@ impl Proxy {
             by_server: HashMap::new(),
             acks: HashMap::new(),
             timers: BTreeSet::new(),
+            returned: Vec::new(),
         }
     }
 

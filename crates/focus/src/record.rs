@@ -140,6 +140,9 @@ pub struct McuSlot {
     /// Another one after each activation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// While failing over: the instance that was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
 }
 
 /// One conference: what was provisioned, and the state that is not a participant's.
@@ -163,6 +166,9 @@ pub struct ConferenceHead {
     /// Users with a role of their own, whoever they are when they join.
     #[serde(default)]
     pub presenters: Vec<String>,
+    /// Users who come in as attendees even if the admission policy is closed.
+    #[serde(default)]
+    pub attendees: Vec<String>,
     /// Who owns it; nobody between activations.
     pub owner: Option<Owner>,
     /// Fencing token: one more with each owner.
@@ -198,6 +204,16 @@ pub struct SubscriptionRecord {
     pub cseq: u32,
 }
 
+/// Why an endpoint was thrown out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Removed {
+    /// By a presenter, out of the conference.
+    Ejected,
+    /// By a presenter, out of the lobby.
+    Denied,
+}
+
 /// One endpoint of one user in a conference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParticipantRecord {
@@ -214,6 +230,9 @@ pub struct ParticipantRecord {
     pub presenter: bool,
     /// Waits in the lobby.
     pub in_lobby: bool,
+    /// It was thrown out: this endpoint does not come back while the conference lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Removed>,
     /// Epid of the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epid: Option<String>,

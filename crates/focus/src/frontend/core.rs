@@ -1,12 +1,81 @@
 //! The front end's core: everything that a front end decides, without socket, clock, task or store.
+//!
+//! # Invariants
+//!
+//! - It acts for a conference only while it holds it by compare-and-set; a lost one is dropped with 481 or 503 (P1).
+//! - Every request gets exactly one final answer, or waits here with a deadline.
+//! - Nothing of a conference leaves before the write behind it is committed (P2).
+//!
+//! Not here: what a conference does (module `conference`), forwarding (module `proxy`).
 
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
-use sip_core::{IdSource, Transmit, TransportInput};
+use jiff::Timestamp;
+use sip_core::{
+    ClientTransactionId, Endpoint, EndpointConfig, Event, IdSource, ListenAddr, RequestDraft, ResponseDraft,
+    Transmit, TransportInput, TransportKind,
+};
 
+use super::nodes::Nodes;
+use super::ownership::Slot;
+use super::refusal::Refusal;
+use crate::conference::{Cx, Incoming, McuAnswer, McuOrder, Outcome, Sent};
 use crate::config::FrontEndConfig;
+use crate::factory;
+use crate::proxy::{Proxy, ProxyConfig};
+use crate::record::{ConferenceHead, Owner};
+use crate::registrar::RegistrarConfig;
 use crate::report::NodeReport;
-use crate::store::{StoreReply, StoreRequest};
+use crate::store::{StoreOp, StoreReply, StoreRequest};
+
+/// What one of the front end's own requests was for.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// A conference sent it.
+    Conference { name: String, sent: Sent },
+    /// An order to an MCU.
+    Mcu { name: String, mcu: String, instance: String, order: McuOrder },
+    /// A sign of life asked of a node.
+    Heartbeat { node: String },
+}
+
+/// What one of the front end's store requests was for.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// The own beat was written.
+    Beat,
+    /// The own record, after a beat met another writer.
+    OwnRecord,
+    /// Everybody's records.
+    Nodes,
+    /// The head of a conference whose owner is asked for.
+    Head { name: String },
+    /// A conference was claimed.
+    Claim { name: String, head: Box<ConferenceHead>, took_over: bool },
+    /// The participants of a claimed conference.
+    Members { name: String, head: Box<ConferenceHead>, revision: u64, took_over: bool },
+    /// Changes of an owned conference.
+    Write { name: String },
+    /// The head, after a write met another writer.
+    WriteConflict { name: String },
+    /// The head, because the own lease is old.
+    Verify { name: String, held: Box<super::ownership::Held> },
+    /// All heads, to find those of the dead.
+    Sweep,
+    /// A conference was made.
+    Created { incoming: Box<Incoming>, request: Box<c3p::command::Request>, head: Box<ConferenceHead> },
+    /// A record to show.
+    Shown { incoming: Box<Incoming>, request: Box<c3p::command::Request> },
+    /// A binding was written.
+    Bound { incoming: Box<Incoming>, answer: Box<ResponseDraft> },
+    /// A binding, to send a request of ours.
+    Way { draft: Box<RequestDraft>, asked: Option<Box<Asked>> },
+    /// A binding, to forward a request.
+    Through { incoming: Box<super::dispatch::Passing> },
+    /// Nobody waits for it.
+    Nothing,
+}
 
 /// See the module's description. A shell calls it in a loop:
 ///
@@ -15,58 +84,281 @@ use crate::store::{StoreReply, StoreRequest};
 /// 3. wait for the next input, or until `poll_timeout`.
 #[derive(Debug)]
 pub struct FrontEndCore {
-    config: FrontEndConfig,
+    pub(super) config: FrontEndConfig,
+    pub(super) registrar: RegistrarConfig,
+    pub(super) endpoint: Endpoint,
+    pub(super) proxy: Proxy,
+    pub(super) nodes: Nodes,
+    pub(super) me: Owner,
+    pub(super) pool: super::pool::PoolState,
+    started: Instant,
+    started_wall: Timestamp,
+    pub(super) slots: HashMap<String, Slot>,
+    wakes: BTreeSet<(Instant, String)>,
+    wake_of: HashMap<String, Instant>,
+    pub(super) asked: HashMap<ClientTransactionId, Asked>,
+    wanted: HashMap<u64, Wanted>,
+    next_store_id: u64,
+    store_requests: VecDeque<StoreRequest>,
+    pub(super) reports: VecDeque<NodeReport>,
+    /// Conferences to take over, one after the other.
+    pub(super) takeovers: VecDeque<String>,
 }
 
 impl FrontEndCore {
     /// A front end that knows nobody yet. `wall` is the civil time at `now`.
-    pub fn new(config: FrontEndConfig, ids: Box<dyn IdSource>, now: Instant, wall: jiff::Timestamp) -> Self {
-        let _ = (ids, now, wall);
-        Self { config }
+    pub fn new(config: FrontEndConfig, mut ids: Box<dyn IdSource>, now: Instant, wall: Timestamp) -> Self {
+        let incarnation = ids.token();
+        let mut settings = EndpointConfig::default()
+            .with_user_agent(concat!("Reconvene/", env!("CARGO_PKG_VERSION")))
+            .with_diagnostics_source(config.name.clone());
+        for listen in config.listen.iter().rev() {
+            settings = settings.with_advertised(listen.transport, listen.addr);
+        }
+        let registrar = RegistrarConfig {
+            expires_s: u32::try_from(config.timers.registration.as_secs()).unwrap_or(u32::MAX),
+            ..RegistrarConfig::default()
+        };
+        let timers = &config.timers;
+        Self {
+            registrar,
+            endpoint: Endpoint::new(settings, ids),
+            proxy: Proxy::new(ProxyConfig::new(config.listen.clone(), config.name.clone())),
+            nodes: Nodes::new(&config.name, timers.lease, config.bounds.nodes_max),
+            me: Owner { node: config.name.clone(), incarnation },
+            pool: super::pool::PoolState::new(now),
+            started: now,
+            started_wall: wall,
+            slots: HashMap::new(),
+            wakes: BTreeSet::new(),
+            wake_of: HashMap::new(),
+            asked: HashMap::new(),
+            wanted: HashMap::new(),
+            next_store_id: 0,
+            store_requests: VecDeque::new(),
+            reports: VecDeque::new(),
+            takeovers: VecDeque::new(),
+            config,
+        }
     }
 
     /// Takes what came from the network.
     pub fn handle_transport(&mut self, input: TransportInput, now: Instant) {
-        let _ = (input, now);
+        self.endpoint.handle(input, now);
+        self.drain_events(now);
     }
 
     /// Takes the answer to one [`StoreRequest`].
     pub fn handle_store_result(&mut self, reply: StoreReply, now: Instant) {
-        let _ = (reply, now);
+        if let Some(wanted) = self.wanted.remove(&reply.id) {
+            self.on_store(wanted, reply.result, now);
+        }
+        self.drain_events(now);
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        self.endpoint.handle_timeout(now);
+        self.proxy.handle_timeout(&mut self.endpoint, now);
+        self.pool_due(now);
+        while let Some((at, name)) = self.wakes.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.set_wake(&name, None);
+            self.slot_due(&name, now);
+        }
+        self.drain_events(now);
     }
 
     /// When [`Self::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let slots = self.wakes.first().map(|(at, _)| *at);
+        [self.endpoint.poll_timeout(), self.proxy.poll_timeout(), Some(self.pool_timeout()), slots]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next bytes to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        None
+        self.endpoint.poll_transmit()
     }
 
     /// The next request to the store; any number may be under way.
     pub fn poll_store_request(&mut self) -> Option<StoreRequest> {
-        None
+        self.store_requests.pop_front()
     }
 
     /// The next line for the operator.
     pub fn poll_report(&mut self) -> Option<NodeReport> {
-        None
-    }
-
-    /// Gives all conferences to other front ends (planned move), then reports `Drained`.
-    pub fn drain(&mut self, now: Instant) {
-        let _ = now;
+        self.reports.pop_front()
     }
 
     /// Its settings.
     pub fn config(&self) -> &FrontEndConfig {
         &self.config
+    }
+
+    /// Conferences that it owns now.
+    pub fn conferences(&self) -> usize {
+        self.slots.values().filter(|slot| matches!(slot, Slot::Owned(_))).count()
+    }
+
+    /// Civil time.
+    pub(super) fn wall(&self, now: Instant) -> Timestamp {
+        let since = now.saturating_duration_since(self.started);
+        let since = jiff::SignedDuration::try_from(since).unwrap_or(jiff::SignedDuration::ZERO);
+        self.started_wall.checked_add(since).unwrap_or(self.started_wall)
+    }
+
+    /// The address at which other nodes reach this one.
+    pub(super) fn interior_address(&self) -> Option<ListenAddr> {
+        let listen = &self.config.listen;
+        listen.iter().find(|one| one.transport == TransportKind::Tcp).or(listen.first()).copied()
+    }
+
+    /// Asks the store.
+    pub(super) fn want(&mut self, op: StoreOp, wanted: Wanted) {
+        let id = self.next_store_id;
+        self.next_store_id += 1;
+        self.wanted.insert(id, wanted);
+        self.store_requests.push_back(StoreRequest { id, op });
+    }
+
+    /// Sets when a slot is due; `None`: not by itself.
+    pub(super) fn set_wake(&mut self, name: &str, at: Option<Instant>) {
+        if let Some(old) = self.wake_of.remove(name) {
+            self.wakes.remove(&(old, name.to_owned()));
+        }
+        if let Some(at) = at {
+            self.wake_of.insert(name.to_owned(), at);
+            self.wakes.insert((at, name.to_owned()));
+        }
+    }
+
+    /// Refuses a request with diagnostics.
+    pub(super) fn refuse(&mut self, incoming: &Incoming, refusal: &Refusal, now: Instant) {
+        tracing::info!(status = refusal.status, id = refusal.id, reason = refusal.reason, "refused");
+        let response = refusal.response(&incoming.request, &self.config.name, self.endpoint.ids());
+        self.endpoint.respond(incoming.tx, response, now);
+    }
+
+    /// Lets one owned conference do something, and carries out what it wants.
+    pub(super) fn with_conference(
+        &mut self,
+        name: &str,
+        now: Instant,
+        work: impl FnOnce(&mut crate::conference::Conference, &mut Cx<'_>),
+    ) {
+        let wall = self.wall(now);
+        let Some(Slot::Owned(conference)) = self.slots.get_mut(name) else { return };
+        let mut cx = Cx { now, wall, ids: self.endpoint.ids(), config: &self.config, nodes: &self.nodes };
+        work(conference, &mut cx);
+        self.pump(name, now);
+    }
+
+    fn drain_events(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            if self.proxy.handle_event(&mut self.endpoint, &event, now) {
+                for returned in self.proxy.take_returned() {
+                    self.on_returned(returned, now);
+                }
+                continue;
+            }
+            self.on_event(event, now);
+        }
+        for returned in self.proxy.take_returned() {
+            self.on_returned(returned, now);
+        }
+    }
+
+    fn on_event(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Request { tx, flow, request } => self.on_request(Incoming { tx, flow, request }, now),
+            Event::Oneway { flow, request } => self.on_oneway(flow, &request, now),
+            Event::Cancelled { tx } => self.on_cancelled(tx, now),
+            Event::Response { tx, response, .. } => {
+                if response.status() >= 200 {
+                    self.on_outcome(tx, &Outcome::Response(response), now);
+                }
+            }
+            Event::Failed { tx, .. } => self.on_outcome(tx, &Outcome::Lost, now),
+            Event::NoAck { tx } => {
+                for name in self.owned() {
+                    self.with_conference(&name, now, |conference, cx| conference.on_no_ack(tx, cx));
+                }
+            }
+            Event::FlowClosed { flow, info, .. } => {
+                self.nodes.flow_lost(info.remote, now);
+                for name in self.owned() {
+                    self.with_conference(&name, now, |conference, cx| conference.on_flow_closed(flow, cx));
+                }
+                self.heartbeats(now);
+            }
+            Event::Unreachable { addr, reason, .. } => {
+                if matches!(reason, sip_core::UnreachableReason::Refused) {
+                    let events = self.nodes.refused(addr);
+                    self.on_node_events(events, now);
+                }
+            }
+            Event::Rejected { status, reason, .. } => tracing::info!(?status, reason, "message refused"),
+            _ => {}
+        }
+    }
+
+    /// A request of ours ended.
+    fn on_outcome(&mut self, tx: ClientTransactionId, outcome: &Outcome, now: Instant) {
+        let Some(asked) = self.asked.remove(&tx) else { return };
+        self.on_asked(asked, outcome, now);
+    }
+
+    /// As [`Self::on_outcome`], also for requests that were never sent.
+    pub(super) fn on_asked(&mut self, asked: Asked, outcome: &Outcome, now: Instant) {
+        match asked {
+            Asked::Conference { name, sent } => {
+                self.with_conference(&name, now, |conference, cx| conference.on_answer(sent, outcome, cx));
+            }
+            Asked::Mcu { name, mcu, instance, order } => {
+                let answer = super::exec::mcu_answer(outcome);
+                if let McuAnswer::Refused = answer {
+                    tracing::info!(%mcu, ?order, "an MCU refused");
+                }
+                self.with_conference(&name, now, |conference, cx| {
+                    conference.on_mcu_answer(&mcu, &instance, order, answer, cx);
+                });
+            }
+            Asked::Heartbeat { node } => {
+                let next = now + self.config.timers.heartbeat;
+                let answered = matches!(outcome, Outcome::Response(_));
+                let event = self.nodes.heartbeat(&node, answered, next);
+                self.on_node_events(event.into_iter().collect(), now);
+            }
+        }
+    }
+
+    /// Names of the owned conferences, in a fixed order.
+    pub(super) fn owned(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| matches!(slot, Slot::Owned(_)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Reads an order to the Factory.
+    pub(super) fn factory_order(
+        &mut self,
+        request: &c3p::command::Request,
+        sender: &str,
+        organizer: &str,
+        now: Instant,
+    ) -> Result<factory::Order, factory::Fault> {
+        let wall = self.wall(now);
+        let ids = self.endpoint.ids();
+        factory::read(request, sender, organizer, &self.config, wall, || ids.token())
     }
 }

@@ -38,6 +38,20 @@ pub struct Plan {
     record_route: bool,
     uri: Option<Uri>,
     headers: Vec<(String, String)>,
+    hand_back: Option<Instant>,
+}
+
+/// A request that could not be forwarded and is its owner's again.
+#[derive(Debug)]
+pub struct Returned {
+    /// Its server transaction.
+    pub tx: ServerTransactionId,
+    /// The flow it came on.
+    pub flow: FlowId,
+    /// The request.
+    pub request: Request,
+    /// What the plan said.
+    pub until: Instant,
 }
 
 impl Plan {
@@ -50,6 +64,7 @@ impl Plan {
             record_route: true,
             uri: None,
             headers: Vec::new(),
+            hand_back: None,
         }
     }
 
@@ -73,6 +88,13 @@ impl Plan {
     /// Replaces the Request-URI.
     pub fn uri(mut self, uri: Uri) -> Plan {
         self.uri = Some(uri);
+        self
+    }
+
+    /// Gives the request back ([`Proxy::take_returned`]) instead of refusing it when no target can be reached: its owner
+    /// may know another way before `until`.
+    pub fn hand_back(mut self, until: Instant) -> Plan {
+        self.hand_back = Some(until);
         self
     }
 
@@ -189,6 +211,11 @@ impl Proxy {
         };
         self.check_invariants();
         ours
+    }
+
+    /// The requests whose plan said to hand them back.
+    pub fn take_returned(&mut self) -> Vec<Returned> {
+        std::mem::take(&mut self.returned)
     }
 
     /// Ends attempts that nobody answered, and forgets INVITEs that have lingered.
@@ -357,6 +384,8 @@ impl Proxy {
             // 430 would promise that it was not delivered, and the sender would repeat it.
             let draft = self.answer(&request, 408, 61004, "No answer from next hop");
             endpoint.respond(server, draft, now);
+        } else if let Some(until) = forward.plan.hand_back {
+            self.returned.push(Returned { tx: server, flow: forward.flow, request, until });
         } else {
             self.refuse(endpoint, server, &request, action, now);
         }

@@ -1,0 +1,1 @@
+//! The Focus core, flow by flow; the wire scenarios are in `frontend::tests`.

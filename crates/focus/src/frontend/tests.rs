@@ -1,0 +1,1 @@
+//! Front ends on virtual time: clients, an MCU, a store.
