@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use c3p::McuType;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sip_core::ListenAddr;
 
@@ -235,6 +236,14 @@ pub(crate) enum Modality {
 }
 
 impl Modality {
+    /// The MCU type of the documents.
+    pub(crate) fn mcu_type(self) -> McuType {
+        match self {
+            Self::Im => McuType::Im,
+            Self::Av => McuType::Av,
+        }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Im => "im",

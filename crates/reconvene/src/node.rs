@@ -1,13 +1,18 @@
 //! One front end, MCU or hop: the process behind `reconvene node`, or a task of the supervisor.
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 
+use focus::config::FrontEndConfig;
+use focus::hop::HopConfig;
+use focus::mcu::McuConfig;
+use focus::node::{Stopped, run_front_end, run_hop, run_mcu};
 use focus::report::NodeReport;
 use focus::store::{MemoryStore, PoolStore, SqliteStore};
 use tokio::sync::mpsc;
 
-use crate::args::{Modality, NodeKind, NodeOptions, StoreChoice};
+use crate::args::{NodeKind, NodeOptions, StoreChoice};
 use crate::event::ConferenceChange;
 use crate::failure::{Failure, chain};
 use crate::signals::StopSignals;
@@ -130,15 +135,62 @@ fn print_line(line: &NodeLine) {
 ///
 /// # Errors
 ///
-/// It could not listen, or its store failed at the start.
+/// It could not listen, or has no store.
 pub(crate) async fn serve(
     spec: NodeSpec,
     store: SharedStore,
     lines: mpsc::Sender<NodeLine>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
-    let _ = (spec, store, lines, stop);
-    Err(Failure::new("nodes are not there yet"))
+    let (reports, mut reported) = mpsc::channel(REPORTS_AHEAD);
+    let pass_on = async {
+        while let Some(report) = reported.recv().await {
+            if let Some(line) = line_of(report)
+                && lines.send(line).await.is_err()
+            {
+                return;
+            }
+        }
+    };
+    let (result, ()) = tokio::join!(start(&spec, store, reports, stop), pass_on);
+    match result? {
+        Ok(stopped) => {
+            tracing::info!(node = spec.name, ?stopped, "over");
+            Ok(())
+        }
+        Err(error) => {
+            let listen: Vec<String> = spec.listen.iter().map(ToString::to_string).collect();
+            Err(Failure::new(format!("{} cannot listen at {}: {error}", spec.name, listen.join(" and ")))
+                .try_this("another port, or port 0 to have one picked"))
+        }
+    }
+}
+
+/// Runs the shell of that kind of node.
+async fn start(
+    spec: &NodeSpec,
+    store: SharedStore,
+    reports: mpsc::Sender<NodeReport>,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<io::Result<Stopped>, Failure> {
+    let (name, listen, pid) = (spec.name.clone(), spec.listen.clone(), std::process::id());
+    Ok(match spec.kind {
+        NodeKind::FrontEnd => {
+            let types = spec.mcus.iter().map(|mcu| mcu.mcu_type().as_str().to_owned()).collect();
+            let config = FrontEndConfig::new(name, listen)
+                .with_domain(Some(spec.domain.clone()))
+                .with_mcu_types(types)
+                .with_pid(pid);
+            run_front_end(config, store.get()?, reports, stop).await
+        }
+        NodeKind::Mcu => {
+            let kind = spec.mcus.first().ok_or_else(|| Failure::usage("an MCU needs --mcu"))?;
+            let mut config = McuConfig::new(name, kind.mcu_type(), listen);
+            config.pid = pid;
+            run_mcu(config, store.get()?, reports, stop).await
+        }
+        NodeKind::Hop => run_hop(HopConfig::new(name, listen, spec.next.clone()), reports, stop).await,
+    })
 }
 
 /// What a report means to the supervisor; its own knowledge of processes is better than a node's opinion.

@@ -93,10 +93,7 @@ impl<'a> Session<'a> {
             uri => conference.join(uri, how),
         };
         forget(joining);
-        let calls = options.modality.0.iter().map(|modality| match modality {
-            Modality::Im => McuType::Im,
-            Modality::Av => McuType::Av,
-        });
+        let calls = options.modality.0.iter().map(|modality| modality.mcu_type());
         Self {
             conference,
             events,
