@@ -18,8 +18,8 @@ use crate::framing::{Frame, StreamFramer};
 
 /// The most messages that one write takes.
 const BATCH_MESSAGES: usize = 64;
-/// The most that is read at once.
-const READ_BYTES: usize = 64 * 1024;
+/// Room made for each read.
+const READ_BYTES: usize = 8 * 1024;
 
 /// How long a connection whose stream is broken stays, so that the refusal goes out.
 const REFUSAL_GRACE: Duration = Duration::from_millis(500);
@@ -65,22 +65,20 @@ async fn read_all(
     inbox: &mpsc::Sender<Internal>,
     config: &TransportConfig,
 ) -> CloseReason {
-    let mut buffer = BytesMut::with_capacity(8 * 1024);
     let mut partial_since: Option<Instant> = None;
     loop {
         let deadline = match partial_since {
             Some(since) => since + config.partial_timeout,
             None => Instant::now() + config.idle_timeout,
         };
-        buffer.clear();
-        buffer.reserve(8 * 1024);
-        match timeout_at(deadline, (&mut read).take(READ_BYTES as u64).read_buf(&mut buffer)).await {
+        let buffer = framer.buffer_mut();
+        buffer.reserve(READ_BYTES);
+        match timeout_at(deadline, read.read_buf(buffer)).await {
             Err(_) => return CloseReason::Idle,
             Ok(Ok(0)) => return CloseReason::Remote,
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return closed_by(&error),
         }
-        framer.push(&buffer);
         let mut complete = false;
         loop {
             match framer.next() {

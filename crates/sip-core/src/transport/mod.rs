@@ -273,6 +273,10 @@ impl Transport {
     fn connected(&mut self, addr: SocketAddr, stream: TcpStream) {
         let waiting = self.connecting.remove(&addr).unwrap_or_default();
         match ends(&stream) {
+            // The system may give a connecting socket the very port it connects to: that is nobody but ourselves.
+            Ok(found) if found.local == found.remote => {
+                self.unreachable(TransportKind::Tcp, addr, UnreachableReason::Refused);
+            }
             Ok(found) => {
                 let info = FlowInfo { remote: addr, ..found };
                 let flow = self.start(stream, info, false);
