@@ -25,9 +25,6 @@ mod roster;
 mod takeover;
 mod watch;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
@@ -135,10 +132,6 @@ impl Conference {
 
     pub(crate) fn head(&self) -> &ConferenceHead {
         &self.head
-    }
-
-    pub(crate) fn participants(&self) -> usize {
-        self.people.len()
     }
 
     /// Whether it is over or given away, and nothing of it is left to write or to send.
@@ -334,11 +327,6 @@ impl Conference {
         self.head.owner = None;
         self.ledger.head_changed();
         self.closed = true;
-    }
-
-    /// Whether this is the owner that the conference has.
-    pub(crate) fn is_owned_by(&self, owner: &Owner) -> bool {
-        self.head.owner.as_ref() == Some(owner)
     }
 
     fn c3p_answer(&self, request: &c3p::command::Request, result: c3p::command::CommandResult) -> Bytes {

@@ -123,10 +123,6 @@ impl Participant {
         }
     }
 
-    pub(crate) fn key(&self) -> PersonKey {
-        PersonKey::new(&self.record.user, &self.record.endpoint)
-    }
-
     /// The next instant at which something of this participant is due.
     pub(crate) fn wake(&self) -> Option<Instant> {
         let probe = self.focus.as_ref().filter(|focus| !focus.probing).and_then(|focus| focus.probe_at);

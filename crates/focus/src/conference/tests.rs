@@ -1,1 +1,0 @@
-//! The Focus core, flow by flow; the wire scenarios are in `frontend::tests`.

@@ -1,1 +1,0 @@
-//! Front ends on virtual time: clients, an MCU, a store.
