@@ -315,7 +315,7 @@ impl Proxy {
 
     /// An ACK follows its INVITE when the route alone does not say where (a list of next hops, some of them dead).
     fn ack_target(&self, request: &Request) -> Option<Target> {
-        if *request.method() != Method::Ack || !request.route().is_empty() && target_is_set(request) {
+        if *request.method() != Method::Ack || target_is_set(request) {
             return None;
         }
         let tag = request.to().tag().unwrap_or_default();
@@ -432,7 +432,9 @@ fn is_record_routed(method: &Method) -> bool {
     matches!(method, Method::Invite | Method::Subscribe | Method::Update | Method::Refer)
 }
 
-/// Whether the next Route of a request names an address by itself.
+/// Whether a request names the address it goes to by itself: in the Route behind ours, else in its Request-URI (the
+/// Contact of an MCU; its INVITE went another way, through a front end).
 fn target_is_set(request: &Request) -> bool {
-    request.route().get(1).is_some_and(|next| super::target_of(next.uri()).is_some())
+    let next = request.route().get(1).map_or(request.uri(), |next| next.uri());
+    super::target_of(next).is_some()
 }
