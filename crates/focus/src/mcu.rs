@@ -25,6 +25,9 @@ mod room;
 mod sdp;
 mod way;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;

@@ -248,3 +248,7 @@ fn canonical(aor: &Uri, opaque: &str) -> String {
     let user = aor.user().unwrap_or_default();
     format!("sip:{user}@{host}{port};opaque={opaque};gruu")
 }
+
+#[cfg(test)]
+#[path = "registrar_tests.rs"]
+mod tests;

@@ -53,9 +53,11 @@ impl Proxy {
         };
         let rest = routes[1..].to_vec();
         let marked = mark.token.as_deref().and_then(|token| self.open_flow(endpoint, token));
-        let direction = mark
-            .direction(request.from().tag())
-            .unwrap_or(if marked == Some(flow) { Direction::Up } else { Direction::Down });
+        let direction = mark.direction(request.from().tag()).unwrap_or(if marked == Some(flow) {
+            Direction::Up
+        } else {
+            Direction::Down
+        });
         match direction {
             Direction::Up if mark.token.is_none() || marked == Some(flow) || !can_repair(request) => {
                 Routed::Up { through: true, rest }
