@@ -210,20 +210,17 @@ impl Context {
 
     /// A command was answered.
     pub(super) fn answered(&mut self, op: OperationId, outcome: CommandOutcome) {
-        let Some(entry) = self.ops.get(op) else {
+        // Only what was sent can be answered.
+        let Some((operation, wait)) = self.ops.get(op).and_then(|entry| Some((entry.name, entry.wait?)))
+        else {
             return self.count_ignored();
         };
-        let operation = entry.name;
         match outcome {
             CommandOutcome::Success(value) => self.finish(op, Ok(value)),
             CommandOutcome::Failure(reply) => {
                 self.finish(op, Err(OperationError::Failure { operation, reply }));
             }
-            CommandOutcome::Pending => {
-                if let Some(wait) = entry.wait {
-                    self.ops.wait(op, wait.awaited, wait.limit, self.now);
-                }
-            }
+            CommandOutcome::Pending => self.ops.wait(op, wait.awaited, wait.limit, self.now),
         }
     }
 
