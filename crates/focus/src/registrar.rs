@@ -101,7 +101,8 @@ impl RegistrarError {
 /// Reads a REGISTER.
 ///
 /// - `edge`: name of the front end that got it; `edge_path`: its own Path value for the flow of the request
-///   ([`crate::proxy::Proxy::path_for`]), which comes before those of the hops.
+///   ([`crate::proxy::Proxy::path_for`]). It counts only where no hop put itself into the Path: a hop is reached by its
+///   address from any front end, and must be when this one is dead.
 /// - `wall`: civil time, for the expiry in the record.
 ///
 /// # Errors
@@ -220,8 +221,11 @@ fn path_of(
     config: &RegistrarConfig,
     edge_path: &NameAddr,
 ) -> Result<Vec<String>, RegistrarError> {
-    let mut path = vec![edge_path.to_string()];
-    path.extend(request.headers().values("Path").take(config.path_max + 1).map(str::to_owned));
+    let mut path: Vec<String> =
+        request.headers().values("Path").take(config.path_max + 1).map(str::to_owned).collect();
+    if path.is_empty() {
+        path.push(edge_path.to_string());
+    }
     if path.len() > config.path_max {
         return Err(RegistrarError::BadPath);
     }
