@@ -1,1 +1,10 @@
-//! The adversary: virtual clock, simulated network, mock Focus and mock MCU, invariants.
+//! The adversary.
+
+pub mod client;
+pub mod clock;
+pub mod journal;
+pub mod ladder;
+pub mod mock;
+pub mod network;
+pub mod scenario;
+pub mod wire;
