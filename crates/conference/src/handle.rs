@@ -387,7 +387,10 @@ impl Conference {
 
     /// Makes a participant a leader. Role: leader.
     pub fn promote(&self, user: &str) -> Operation {
-        self.run(Action::Command(Command::SetRole { user: user.to_owned(), role: c3p::info::Role::Presenter }))
+        self.run(Action::Command(Command::SetRole {
+            user: user.to_owned(),
+            role: c3p::info::Role::Presenter,
+        }))
     }
 
     /// Makes a leader an attendee. Role: leader.

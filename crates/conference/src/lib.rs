@@ -40,5 +40,6 @@ pub mod session;
 
 pub use event::Event;
 pub use handle::{
-    Conference, Endpoint, EndpointConfig, Events, JoinOptions, Operation, ScheduleOptions, Scheduled, StartError,
+    Conference, Endpoint, EndpointConfig, Events, JoinOptions, Operation, ScheduleOptions, Scheduled,
+    StartError,
 };

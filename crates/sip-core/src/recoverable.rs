@@ -110,7 +110,9 @@ impl Fault {
     /// The SIP status behind it, where an answer was received.
     pub fn status(self) -> Option<u16> {
         match self {
-            Fault::FlowFailed | Fault::WaitForFarEnd | Fault::RegistrationLost | Fault::FlowFailedAgain => Some(430),
+            Fault::FlowFailed | Fault::WaitForFarEnd | Fault::RegistrationLost | Fault::FlowFailedAgain => {
+                Some(430)
+            }
             Fault::Status(status) => Some(status),
             Fault::Unreachable | Fault::FlowLost | Fault::Silent => None,
         }
@@ -386,7 +388,8 @@ impl RecoverableDialog {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let repair = self.repair.as_ref().map(|repair| repair.deadline);
-        let heal = self.heal.as_ref().and_then(|heal| heal.next.or(heal.trying.map(|(_, deadline)| deadline)));
+        let heal =
+            self.heal.as_ref().and_then(|heal| heal.next.or(heal.trying.map(|(_, deadline)| deadline)));
         let delayed = self.delayed.iter().map(|(at, _)| *at).min();
         let session = self.session.filter(|_| !self.broken).map(|session| session.due);
         [repair, heal, delayed, session].into_iter().flatten().min()
@@ -422,7 +425,13 @@ impl RecoverableDialog {
     }
 
     /// Takes an answer if it is to a request of this dialog.
-    pub fn on_response(&mut self, id: RequestId, response: &Response, ua: &mut UserAgent, now: Instant) -> bool {
+    pub fn on_response(
+        &mut self,
+        id: RequestId,
+        response: &Response,
+        ua: &mut UserAgent,
+        now: Instant,
+    ) -> bool {
         if self.heal.as_ref().is_some_and(|heal| heal.trying.is_some_and(|(at, _)| at == id)) {
             if response.status() >= 200 {
                 self.on_heal_answer(response, ua, now);
@@ -620,7 +629,12 @@ impl RecoverableDialog {
     fn lose_route(&mut self, sent: InFlight, fault: Fault, now: Instant) {
         self.broken = true;
         let token = owner_token(sent.purpose);
-        self.events.push_back(DialogEvent::RepairFailed { fault, first_sign: now, token, tried: sent.resent });
+        self.events.push_back(DialogEvent::RepairFailed {
+            fault,
+            first_sign: now,
+            token,
+            tried: sent.resent,
+        });
     }
 
     fn on_repair_answer(&mut self, response: &Response, ua: &mut UserAgent, now: Instant) {
@@ -712,7 +726,12 @@ impl RecoverableDialog {
             481 => {
                 self.heal = None;
                 let response = response.clone();
-                self.events.push_back(DialogEvent::Gone { token: None, response, healing: true, first_sign: now });
+                self.events.push_back(DialogEvent::Gone {
+                    token: None,
+                    response,
+                    healing: true,
+                    first_sign: now,
+                });
             }
             430 => {
                 let fault = recovery_action(response);

@@ -17,7 +17,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::build::RequestDraft;
-use crate::endpoint::{ClientTransactionId, Endpoint, Event, FlowId, ServerTransactionId, Target, TransactionError};
+use crate::endpoint::{
+    ClientTransactionId, Endpoint, Event, FlowId, ServerTransactionId, Target, TransactionError,
+};
 use crate::header::{Method, NameAddr};
 use crate::message::{Request, Response};
 use crate::transport::ListenAddr;
@@ -463,9 +465,7 @@ impl UserAgent {
     fn advance(&mut self) {
         self.flow = None;
         self.current = (self.current + 1) % self.config.servers.len().max(1);
-        self.flow = self
-            .server(self.current)
-            .and_then(|s| self.endpoint.flow_to(s.transport, s.addr));
+        self.flow = self.server(self.current).and_then(|s| self.endpoint.flow_to(s.transport, s.addr));
     }
 
     fn on_flow_lost(&mut self, now: Instant) {

@@ -10,8 +10,8 @@ use sip_core::recoverable::{
 };
 use sip_core::ua::{Routing, UaEvent, UserAgent, UserAgentConfig};
 use sip_core::{
-    Dialog, Endpoint, EndpointConfig, FlowId, FlowInfo, Limits, Message, Method, NameAddr, Request, RequestDraft,
-    ResponseDraft, SeededIds, Target, TransportInput, TransportKind, Uri,
+    Dialog, Endpoint, EndpointConfig, FlowId, FlowInfo, Limits, Message, Method, NameAddr, Request,
+    RequestDraft, ResponseDraft, SeededIds, Target, TransportInput, TransportKind, Uri,
 };
 
 const HOP_1: &str = "127.0.0.1:7001";
@@ -47,7 +47,8 @@ impl World {
             match transmit.to {
                 Target::Address { transport, addr } => self.connect(transport, addr),
                 Target::Flow(flow) => {
-                    if let Ok(Message::Request(request)) = Message::parse(transmit.bytes, &Limits::default()) {
+                    if let Ok(Message::Request(request)) = Message::parse(transmit.bytes, &Limits::default())
+                    {
                         requests.push((flow, request));
                     }
                 }
@@ -214,7 +215,10 @@ fn a_second_430_ends_the_repair() {
     w.answer(flow, flow_failed(&again, "Dialog-Route-Set-Update"));
     let events = w.events(&mut dialog);
     assert!(
-        matches!(events[..], [DialogEvent::RepairFailed { fault: Fault::FlowFailedAgain, token: Some(_), .. }]),
+        matches!(
+            events[..],
+            [DialogEvent::RepairFailed { fault: Fault::FlowFailedAgain, token: Some(_), .. }]
+        ),
         "{events:?}"
     );
 }
@@ -350,7 +354,10 @@ fn healing_learns_that_the_dialog_is_gone() {
     let (flow, update) = w.sent().remove(0);
     w.answer(flow, ResponseDraft::to(&update, 481));
     let events = w.events(&mut dialog);
-    assert!(matches!(events[..], [DialogEvent::HealTried, DialogEvent::Gone { healing: true, .. }]), "{events:?}");
+    assert!(
+        matches!(events[..], [DialogEvent::HealTried, DialogEvent::Gone { healing: true, .. }]),
+        "{events:?}"
+    );
     assert!(!dialog.is_healing());
 }
 
