@@ -18,4 +18,6 @@ pub mod report;
 pub mod store;
 
 #[cfg(test)]
+mod pool_tests;
+#[cfg(test)]
 mod testnet;

@@ -210,11 +210,11 @@ impl McuCore {
             match event {
                 Event::Request { tx, flow, request } => self.on_request(tx, flow, &request, now),
                 Event::Oneway { flow, request } => self.on_oneway(flow, &request, now),
-                Event::Response { tx, flow, response } => {
+                Event::Response { tx, response, .. } => {
                     if response.status() >= 200
-                        && let Some((purpose, step)) = self.sent.remove(&tx)
+                        && let Some((purpose, _)) = self.sent.remove(&tx)
                     {
-                        self.on_answer(purpose, step, flow, &response, now);
+                        self.on_answer(purpose, &response, now);
                     }
                 }
                 Event::Failed { tx, error } => {
@@ -266,7 +266,7 @@ impl McuCore {
         if member.dialog.check_request(request).is_err() {
             return self.refuse(tx, request, 500, c3p::diagnostics::ids::INTERNAL_ERROR, now);
         }
-        self.touch(at, flow, now);
+        self.touch(at, flow, request, now);
         match request.method() {
             Method::Message if self.config.mcu == c3p::McuType::Im => self.on_message(tx, request, at, now),
             Method::Info => self.on_info(tx, request, at, now),
@@ -285,7 +285,7 @@ impl McuCore {
     fn on_oneway(&mut self, flow: FlowId, request: &Request, now: Instant) {
         let at = sip_core::dialog::in_dialog_id(request).and_then(|id| self.dialogs.get(&id).copied());
         if let Some(at) = at.filter(|_| *request.method() == Method::Ack) {
-            self.touch(at, flow, now);
+            self.touch(at, flow, request, now);
             self.pump(at, now);
         }
     }

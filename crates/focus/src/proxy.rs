@@ -1,6 +1,6 @@
 //! The forwarding core of a hop, and of a front end that acts as one (RFC 3261 section 16, transaction stateful).
 //!
-//! It works on an [`Endpoint`] that its owner lends it: requests come in as transactions of that endpoint, go out as new
+//! It works on an [`Endpoint`](sip_core::Endpoint) that its owner lends it: requests come in as transactions of that endpoint, go out as new
 //! ones, and answers travel back with nothing changed but the top Via. What it adds for recovery:
 //!
 //! - Record-Route with a flow token on every dialog-creating request and every UPDATE and SUBSCRIBE, Path on REGISTER;

@@ -189,7 +189,6 @@ impl McuCore {
         let (interval, liveness) = (self.granted_interval(request), self.config.timers.liveness);
         let Some(contact) = self.rooms.get(&at.0).map(|room| self.contact(room)) else { return };
         let Some(member) = self.member_mut(at) else { return };
-        member.dialog.replace_route_from_request(request);
         member.dialog.refresh_target(request.contact());
         member.session = Session {
             interval,

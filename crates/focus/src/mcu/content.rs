@@ -32,7 +32,7 @@ pub(super) fn is_taken(content_type: &str) -> bool {
 pub(super) fn choose(content_type: &str, body: &Bytes, accepted: &[String]) -> Option<(String, Bytes)> {
     let kind = essence(content_type);
     let accepts = |kind: &str| kind == "text/plain" || accepted.iter().any(|one| matches(one, kind));
-    if kind != "multipart/alternative" || accepted.iter().any(|one| *one == kind) {
+    if kind != "multipart/alternative" || accepted.contains(&kind) {
         return accepts(&kind).then(|| (content_type.to_owned(), body.clone()));
     }
     let boundary = parameter(content_type, "boundary")?;

@@ -6,7 +6,9 @@
 
 use std::time::Instant;
 
-use sip_core::{FlowId, ListenAddr, Method, NameAddr, RequestDraft, Response, Target, TransactionError};
+use sip_core::{
+    FlowId, ListenAddr, Method, NameAddr, Request, RequestDraft, Response, Target, TransactionError,
+};
 
 use super::room::{Member, MemberId, RoomId};
 use super::{McuCore, Purpose, SUPPORTED, call, target};
@@ -49,10 +51,17 @@ impl FrontEnds {
 
 impl McuCore {
     /// A request of a member came: its flow is the way to it, and whatever blocked it is over.
-    pub(super) fn touch(&mut self, at: (RoomId, MemberId), flow: FlowId, now: Instant) {
+    ///
+    /// The flow counts only if the element at its other end is in the route set. One that just passes on the recovery
+    /// UPDATE of a client, a front end, would take our requests for a client's.
+    pub(super) fn touch(&mut self, at: (RoomId, MemberId), flow: FlowId, request: &Request, now: Instant) {
         let liveness = self.config.timers.liveness;
         let Some(member) = self.member_mut(at) else { return };
-        member.way.flow = Some(flow);
+        if *request.method() == Method::Update {
+            member.dialog.replace_route_from_request(request);
+        }
+        let elements = request.headers().values("Via").count().saturating_sub(1);
+        member.way.flow = (elements == member.dialog.route_set().len()).then_some(flow);
         member.way.route_dead = false;
         member.way.blocked_until = None;
         if member.session.interval.is_none() {
@@ -115,19 +124,12 @@ impl McuCore {
     }
 
     /// A final answer to one of our requests.
-    pub(super) fn on_answer(
-        &mut self,
-        purpose: Purpose,
-        _step: Step,
-        flow: FlowId,
-        response: &Response,
-        now: Instant,
-    ) {
+    pub(super) fn on_answer(&mut self, purpose: Purpose, response: &Response, now: Instant) {
         match purpose {
             Purpose::Notify(room) => self.on_notify_answer(room, response, now),
             Purpose::Message(room, member) => self.on_message_answer((room, member), response, now),
             Purpose::Refresh(room, member) => self.on_refresh_answer((room, member), Some(response), now),
-            Purpose::Repair(room, member) => self.on_repair_answer((room, member), flow, response, now),
+            Purpose::Repair(room, member) => self.on_repair_answer((room, member), response, now),
         }
     }
 
@@ -220,7 +222,7 @@ impl McuCore {
         self.sent.insert(tx, (Purpose::Repair(at.0, at.1), Step::FrontEnd(front_end)));
     }
 
-    fn on_repair_answer(&mut self, at: (RoomId, MemberId), flow: FlowId, response: &Response, now: Instant) {
+    fn on_repair_answer(&mut self, at: (RoomId, MemberId), response: &Response, now: Instant) {
         let Some(member) = self.member_mut(at) else { return };
         member.way.repairing = false;
         match response.status() {
@@ -228,7 +230,8 @@ impl McuCore {
             200..=299 | 405 | 501 => {
                 member.dialog.replace_route_from_response(response);
                 member.dialog.refresh_target(response.contact());
-                member.way.flow = Some(flow);
+                // The answer came through a front end; from now on the new route says where to.
+                member.way.flow = None;
                 member.way.route_dead = false;
                 member.way.blocked_until = None;
                 self.pump(at, now);

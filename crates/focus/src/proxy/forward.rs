@@ -1,7 +1,7 @@
 //! Forwarding one request: its targets in turn, its answers back, its end when nobody answers.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sip_core::{
     ClientTransactionId, Endpoint, Event, FlowId, Method, NameAddr, Request, RequestDraft, Response,
@@ -39,6 +39,7 @@ pub struct Plan {
     uri: Option<Uri>,
     headers: Vec<(String, String)>,
     hand_back: Option<Instant>,
+    answer_within: Option<Duration>,
 }
 
 /// A request that could not be forwarded and is its owner's again.
@@ -65,6 +66,7 @@ impl Plan {
             uri: None,
             headers: Vec::new(),
             hand_back: None,
+            answer_within: None,
         }
     }
 
@@ -95,6 +97,12 @@ impl Plan {
     /// may know another way before `until`.
     pub fn hand_back(mut self, until: Instant) -> Plan {
         self.hand_back = Some(until);
+        self
+    }
+
+    /// How long each target may stay silent, if not as long as the configuration says.
+    pub fn answer_within(mut self, limit: Duration) -> Plan {
+        self.answer_within = Some(limit);
         self
     }
 
@@ -256,10 +264,10 @@ impl Proxy {
         let (flow, plan, request) = (forward.flow, forward.plan.clone(), forward.request.clone());
         let draft = self.outgoing(endpoint, flow, &request, &plan, &target);
         let client = endpoint.send_request(draft, target, now);
-        let limit = match request.method() {
+        let limit = plan.answer_within.unwrap_or(match request.method() {
             Method::Invite => self.config.ringing_limit,
             _ => self.config.answer_limit,
-        };
+        });
         self.by_client.insert(client, id);
         if let Some(forward) = self.forwards.get_mut(&id) {
             forward.client = Some(client);
