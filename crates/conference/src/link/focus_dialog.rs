@@ -123,19 +123,21 @@ impl FocusLink {
                 }
             }
             DialogEvent::Confirmed => {
-                let why = self.suspicion.take();
+                let why = self.suspicion.take().map(|(why, _)| why);
                 // Notifications may have been lost with the flow; a lost subscription is made anew.
                 if matches!(why, Some(Detector::D13 | Detector::D8)) || self.subscription.is_none() {
                     self.refresh(false, ua, now);
                 }
             }
             DialogEvent::Repaired { fault, first_sign } => {
-                let detected_by = self.suspicion.take().unwrap_or_else(|| detector(fault));
+                let (detected_by, first_sign) =
+                    self.suspicion.take().unwrap_or_else(|| (detector(fault), first_sign));
                 self.repair_ended(true, detected_by, first_sign, now);
                 self.refresh(true, ua, now);
             }
             DialogEvent::RepairFailed { fault, first_sign, token, tried } => {
-                let detected_by = self.suspicion.take().unwrap_or_else(|| detector(fault));
+                let (detected_by, first_sign) =
+                    self.suspicion.take().unwrap_or_else(|| (detector(fault), first_sign));
                 if tried {
                     self.repair_ended(false, detected_by, first_sign, now);
                 }
@@ -149,7 +151,7 @@ impl FocusLink {
             DialogEvent::Gone { token, response, healing, first_sign } => {
                 let op = token.and_then(|token| self.op_of(token));
                 let reply = reply_of(&response);
-                self.suspicion = None;
+                let first_sign = self.suspicion.take().map_or(first_sign, |(_, since)| since);
                 if healing {
                     let evidence = evidence(Detector::D7, first_sign, &reply);
                     self.events.push_back(Input::HealFoundDialogGone { evidence });

@@ -125,7 +125,7 @@ pub struct FocusLink {
     attempt: Option<Attempt>,
     dialog: Option<RecoverableDialog>,
     /// What the dialog's next recovery was caused by, where it was not a command: a lost flow (D13) or silence (D16).
-    suspicion: Option<Detector>,
+    suspicion: Option<(Detector, Instant)>,
     subscription: Option<Subscription>,
     ending: Option<Ending>,
     ended: bool,
@@ -273,7 +273,7 @@ impl FocusLink {
     /// Finds out whether the dialog is alive; `why` is what made us ask (D13, D15, D16).
     pub fn probe(&mut self, why: Detector, ua: &mut UserAgent, now: Instant) {
         if let Some(dialog) = &mut self.dialog {
-            self.suspicion.get_or_insert(why);
+            self.suspicion.get_or_insert((why, now));
             dialog.probe(ua, now);
             self.drain_dialog(ua, now);
         }

@@ -109,7 +109,7 @@ impl FocusLink {
                 let evidence = evidence(Detector::D6, now, &reply);
                 self.events.push_back(Input::RouteLost { evidence, failed: None });
             } else {
-                self.suspicion.get_or_insert(Detector::D6);
+                self.suspicion.get_or_insert((Detector::D6, now));
                 dialog.probe(ua, now);
             }
         }
