@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! - Each request is forwarded or answered; the hop owns no dialog and keeps no state beyond transactions and flows.
-//! - It connects only to its next hops, to hosts that it was told about, and to addresses that a Route names.
+//! - A client can make it connect only to hosts of the pool: those of its next hops, its own, and `relay_hosts`.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub struct HopConfig {
     pub listen: Vec<ListenAddr>,
     /// Next hops towards the pool, in order of preference; at least one.
     pub next: Vec<ListenAddr>,
-    /// Hosts besides those of `next` and `listen` that a Request-URI may name by address (media servers elsewhere).
+    /// Hosts besides those of `next` and `listen` that a Route or Request-URI may name by address (media servers).
     /// Requests for other addresses go to the next hops, which know the pool.
     pub relay_hosts: Vec<IpAddr>,
     /// Settings of its transactions.
@@ -161,8 +161,9 @@ impl HopCore {
     /// Where a request from a client goes: one address that it names, or the next hops in order.
     fn targets_up(&self, request: &Request, next_route: Option<&Uri>) -> Vec<Target> {
         if let Some(next) = next_route {
-            // A Route without literal address cannot be resolved here, so the next hops have a try.
-            return target_of(next).map_or_else(|| self.next_hops(), |target| vec![target]);
+            // What cannot be resolved here, or is no host of the pool, the next hops may know.
+            let known = target_of(next).filter(|_| self.may_relay_to(next));
+            return known.map_or_else(|| self.next_hops(), |target| vec![target]);
         }
         let uri = request.uri();
         match target_of(uri) {

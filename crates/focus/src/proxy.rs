@@ -48,9 +48,9 @@ pub struct ProxyConfig {
     pub source: String,
     /// Requests under way at one time; further ones are answered 503.
     pub forwards_max: usize,
-    /// How long the next element may say nothing to a request that is not an INVITE before it counts as unreachable.
+    /// How long the next element may say nothing, to an INVITE not even 100, before it counts as unreachable.
     pub answer_limit: Duration,
-    /// How long an INVITE may stay without a final answer (RFC 3261 Timer C).
+    /// How long an INVITE may stay without a final answer after a provisional one (RFC 3261 Timer C).
     pub ringing_limit: Duration,
     /// How long a finished INVITE is remembered, for its ACK and repeated 2xx.
     pub linger: Duration,

@@ -230,9 +230,10 @@ impl McuCore {
         self.tell_owner(id, now);
     }
 
-    /// An OPTIONS with the Contact of a front end is its heartbeat; orphans of that owner ask it again.
+    /// An OPTIONS from the address of a front end (Contact, else From) is its heartbeat; orphans of that owner ask again.
     pub(super) fn heard_from(&mut self, request: &Request, now: Instant) {
-        let sender = request.contact().and_then(|contact| interior::listen_addr(contact.uri()));
+        let sender =
+            request.contact().or(Some(request.from())).and_then(|from| interior::listen_addr(from.uri()));
         let Some(sender) = sender else { return };
         let theirs: Vec<RoomId> =
             self.rooms.iter().filter(|(_, room)| room.owner == sender).map(|(id, _)| *id).collect();

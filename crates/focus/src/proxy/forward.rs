@@ -135,6 +135,8 @@ pub(super) struct Forward {
     remaining: VecDeque<Target>,
     target: Option<Target>,
     cancelled: bool,
+    /// It is an INVITE, and its next element showed that it lives.
+    ringing: bool,
     /// Of an INVITE that was answered 2xx: what its ACK will have in it.
     finished: Option<AckKey>,
     timer: Option<Instant>,
@@ -176,6 +178,7 @@ impl Proxy {
             remaining,
             target: None,
             cancelled: false,
+            ringing: false,
             finished: None,
             timer: None,
         };
@@ -243,10 +246,17 @@ impl Proxy {
         if forward.finished.is_some() {
             return self.forget(endpoint, id);
         }
+        let (invite, ringing) = (*forward.request.method() == Method::Invite, forward.ringing);
+        let proceeding = forward.client.is_some_and(|client| endpoint.is_proceeding(client));
+        if invite && proceeding && !ringing {
+            // It lives (100 Trying), so it has the time that a person may need.
+            forward.ringing = true;
+            return self.set_timer(id, Some(now + self.config.ringing_limit));
+        }
         let client = forward.client.take();
         if let Some(client) = client {
             self.by_client.remove(&client);
-            if *forward.request.method() == Method::Invite {
+            if invite {
                 endpoint.cancel(client, now);
             }
             endpoint.abandon(client);
@@ -264,13 +274,11 @@ impl Proxy {
         let (flow, plan, request) = (forward.flow, forward.plan.clone(), forward.request.clone());
         let draft = self.outgoing(endpoint, flow, &request, &plan, &target);
         let client = endpoint.send_request(draft, target, now);
-        let limit = plan.answer_within.unwrap_or(match request.method() {
-            Method::Invite => self.config.ringing_limit,
-            _ => self.config.answer_limit,
-        });
+        let limit = plan.answer_within.unwrap_or(self.config.answer_limit);
         self.by_client.insert(client, id);
         if let Some(forward) = self.forwards.get_mut(&id) {
             forward.client = Some(client);
+            forward.ringing = false;
         }
         self.set_timer(id, Some(now + limit));
     }
@@ -339,6 +347,7 @@ impl Proxy {
         draft.pop_via();
         endpoint.forward_response(server, draft, now);
         if status < 200 {
+            forward.ringing |= invite;
             let limit = if invite { self.config.ringing_limit } else { self.config.answer_limit };
             return self.set_timer(id, Some(now + limit));
         }

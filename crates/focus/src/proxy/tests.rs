@@ -238,6 +238,20 @@ fn silent_next_hop_is_given_up_early() {
     assert_eq!(net.peer(FE2).request().2.record_route().len(), 1);
 }
 
+/// An INVITE, too; 100 Trying is a sign of life, and then there is time.
+#[test]
+fn silent_next_hop_of_an_invite() {
+    let mut net = net();
+    net.mute(FE1);
+    net.send(CLIENT, HOP, invite());
+    net.advance(Duration::from_millis(10_100));
+    let (tx, _, received) = net.peer(FE2).request();
+    net.advance(Duration::from_secs(60));
+    assert!(net.peer(CLIENT).responses.is_empty(), "the second one sent 100");
+    net.respond(FE2, tx, ResponseDraft::to(&received, 603));
+    assert_eq!(net.peer(CLIENT).response().status(), 603);
+}
+
 /// A MESSAGE that may have arrived is neither sent twice nor answered 430, which would make its sender repeat it.
 #[test]
 fn message_is_never_doubled() {
@@ -345,6 +359,33 @@ fn literal_target_is_reached_directly() {
     call.client.refresh_target(Some(&stranger));
     net.send(CLIENT, HOP, supported(call.client.request(Method::Info)));
     assert_eq!(net.peer(FE1).request().2.uri(), stranger.uri());
+}
+
+/// The INVITE of an MCU call goes through a front end, its ACK does not.
+#[test]
+fn ack_to_a_literal_contact() {
+    let mut net = net();
+    let mcu = 30;
+    net.add(mcu, Peer::new(30));
+    let draft = invite();
+    net.send(CLIENT, HOP, draft.clone());
+    let (tx, _, received) = net.peer(FE1).request();
+    let contact = "<sip:7Q4W2ZK9@127.0.0.1:30;transport=tcp>;isfocus";
+    net.respond(FE1, tx, ResponseDraft::to(&received, 200).header("Contact", contact));
+    let client = Dialog::uac(&draft, &net.peer(CLIENT).response()).expect("a dialog");
+    net.send_oneway(CLIENT, HOP, client.ack(1));
+    assert_eq!((net.peer(mcu).oneways.len(), net.peer(FE1).oneways.len()), (1, 0));
+}
+
+/// Nobody makes a hop connect to a stranger: not by a Route, either.
+#[test]
+fn route_to_a_stranger() {
+    let mut net = net();
+    let mut call = establish(&mut net, FE1);
+    let mut draft = supported(call.client.request(Method::Info));
+    draft.push_header("Route", "<sip:192.0.2.99:5060;transport=tcp;lr>");
+    net.send(CLIENT, HOP, draft);
+    assert_eq!(net.peer(FE1).request().2.route().len(), 1, "the next hop decides");
 }
 
 /// Two hops in a row: each takes its own Route off, in both directions.

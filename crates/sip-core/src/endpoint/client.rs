@@ -175,6 +175,12 @@ impl Endpoint {
         }
     }
 
+    /// Whether an INVITE got a provisional response, 100 included, and still waits for its final one.
+    pub fn is_proceeding(&self, tx: ClientTransactionId) -> bool {
+        let machine = self.clients.get(&tx.0).map(|client| &client.machine);
+        matches!(machine, Some(Machine::Invite(invite)) if invite.state() == ClientInviteState::Proceeding)
+    }
+
     /// Drops interest in a transaction: no event of it comes any more, but it is brought to its end.
     pub fn abandon(&mut self, tx: ClientTransactionId) {
         if let Some(client) = self.clients.get_mut(&tx.0) {
