@@ -34,7 +34,7 @@ pub enum RecordError {
 /// Anything stored under a key.
 pub trait Record: Serialize + DeserializeOwned {
     /// The version that the record says.
-    fn version(&self) -> u32;
+    fn format_version(&self) -> u32;
 
     /// The value to store.
     fn encode(&self) -> Bytes {
@@ -50,7 +50,7 @@ pub trait Record: Serialize + DeserializeOwned {
     fn decode(value: &[u8]) -> Result<Self, RecordError> {
         let record: Self =
             serde_json::from_slice(value).map_err(|error| RecordError::Malformed(error.to_string()))?;
-        match record.version() {
+        match record.format_version() {
             found if found > VERSION => Err(RecordError::Newer { found }),
             _ => Ok(record),
         }
@@ -58,7 +58,7 @@ pub trait Record: Serialize + DeserializeOwned {
 }
 
 macro_rules! records {
-    ($($name:ident),+) => { $(impl Record for $name { fn version(&self) -> u32 { self.v } })+ };
+    ($($name:ident),+) => { $(impl Record for $name { fn format_version(&self) -> u32 { self.v } })+ };
 }
 
 records!(NodeRecord, ConferenceHead, ParticipantRecord, ResultRecord, BindingRecord);

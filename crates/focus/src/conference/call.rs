@@ -98,10 +98,9 @@ impl Conference {
         if let Some((_, incoming)) = call.and_then(|call| self.calls.waiting.remove(&call)) {
             self.refuse(&incoming, &Refusal::new(487, SIP_LAYER, "Cancelled"), cx);
         }
-        if let Some(at) = self.waiting.iter().position(|(incoming, _)| incoming.tx == tx) {
-            if let Some((incoming, _)) = self.waiting.remove(at) {
-                self.refuse(&incoming, &Refusal::new(487, SIP_LAYER, "Cancelled"), cx);
-            }
+        let join = self.waiting.iter().position(|(incoming, _)| incoming.tx == tx);
+        if let Some((incoming, _)) = join.and_then(|at| self.waiting.remove(at)) {
+            self.refuse(&incoming, &Refusal::new(487, SIP_LAYER, "Cancelled"), cx);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::record::{Record, Removed, ResultRecord, SlotStatus, VERSION, key};
 /// What a command led to at once.
 enum Verdict {
     /// This is the result.
-    Done(C3pResponse),
+    Done(Box<C3pResponse>),
     /// An MCU has the word.
     Waits,
     /// The conference is over, and with it the dialog: the result was sent before.
@@ -80,7 +80,10 @@ impl Conference {
         }
         self.check_target(&request)?;
         self.authorize(person, &request)?;
-        self.begin_answer(person, request.request_id, cx);
+        // A question changes nothing: asked again, it may well be answered anew.
+        if !matches!(request.command, Command::GetConference { .. }) {
+            self.begin_answer(person, request.request_id, cx);
+        }
         self.accept(incoming);
         match self.execute(person, &request, cx) {
             Verdict::Done(response) => self.finish(person, request.request_id, &response),
@@ -143,7 +146,7 @@ impl Conference {
     }
 
     fn execute(&mut self, person: &PersonKey, request: &C3pRequest, cx: &mut Cx<'_>) -> Verdict {
-        let fail = |reason: Reason| Verdict::Done(C3pResponse::failure(request, reason));
+        let fail = |reason: Reason| Verdict::Done(Box::new(C3pResponse::failure(request, reason)));
         if let Some(mcu_uri) = &request.mcu_uri {
             return self.execute_at_mcu(person, request, mcu_uri, cx);
         }
@@ -151,14 +154,16 @@ impl Conference {
             Command::DeleteUser { user, .. } => self.eject(person, request, &user_key(user), cx),
             Command::ModifyConferenceLock { locked, .. } => {
                 self.set_lock(*locked, cx);
-                Verdict::Done(C3pResponse::success(request, CommandResult::ModifyConferenceLock))
+                Verdict::Done(Box::new(C3pResponse::success(request, CommandResult::ModifyConferenceLock)))
             }
             Command::ModifyUserRoles { user, role, .. } => match self.set_role(&user_key(user), role) {
-                Ok(()) => Verdict::Done(C3pResponse::success(request, CommandResult::ModifyUserRoles)),
+                Ok(()) => {
+                    Verdict::Done(Box::new(C3pResponse::success(request, CommandResult::ModifyUserRoles)))
+                }
                 Err(reason) => fail(reason),
             },
             Command::SetLobbyAccess { users, access, .. } => {
-                Verdict::Done(self.set_lobby_access(request, users, *access, cx))
+                Verdict::Done(Box::new(self.set_lobby_access(request, users, *access, cx)))
             }
             Command::DeleteConference { .. } => {
                 let entity = Some(self.head.uri.clone());
@@ -169,7 +174,7 @@ impl Conference {
             }
             Command::GetConference { .. } => {
                 let info = Some(Box::new(self.full_info()));
-                Verdict::Done(C3pResponse::success(request, CommandResult::GetConference(info)))
+                Verdict::Done(Box::new(C3pResponse::success(request, CommandResult::GetConference(info))))
             }
             Command::AddUser(_)
             | Command::AddConference(_)
@@ -188,7 +193,7 @@ impl Conference {
         mcu_uri: &str,
         cx: &Cx<'_>,
     ) -> Verdict {
-        let fail = |reason: Reason| Verdict::Done(C3pResponse::failure(request, reason));
+        let fail = |reason: Reason| Verdict::Done(Box::new(C3pResponse::failure(request, reason)));
         let Some((_, mcu)) = c3p::uri::conference_of_mcu(mcu_uri) else {
             return fail(Reason::UnknownMcuType);
         };
@@ -215,7 +220,7 @@ impl Conference {
                 Verdict::Waits
             }
             Command::AddUser(add) => match add.endpoint().and_then(|endpoint| endpoint.joining_method) {
-                Some(JoiningMethod::DialedIn) => Verdict::Done(dialed_in(request, add, mcu_uri)),
+                Some(JoiningMethod::DialedIn) => Verdict::Done(Box::new(dialed_in(request, add, mcu_uri))),
                 Some(JoiningMethod::DialedOut | JoiningMethod::FocusOwner) | None => {
                     fail(Reason::NotSupported)
                 }
@@ -249,7 +254,7 @@ impl Conference {
     }
 
     fn eject(&mut self, person: &PersonKey, request: &C3pRequest, user: &str, cx: &mut Cx<'_>) -> Verdict {
-        let fail = |reason: Reason| Verdict::Done(C3pResponse::failure(request, reason));
+        let fail = |reason: Reason| Verdict::Done(Box::new(C3pResponse::failure(request, reason)));
         let seats: Vec<PersonKey> = self.of_user(user).map(|(key, _)| key.clone()).collect();
         if seats.is_empty() {
             return fail(Reason::UserDoesntExist);
@@ -272,7 +277,7 @@ impl Conference {
             ban: (!own).then_some(if in_lobby { Removed::Denied } else { Removed::Ejected }),
         };
         self.throw_out(&seats, how, cx);
-        if own { Verdict::Over } else { Verdict::Done(response) }
+        if own { Verdict::Over } else { Verdict::Done(Box::new(response)) }
     }
 
     fn set_lock(&mut self, locked: bool, cx: &mut Cx<'_>) {

@@ -35,7 +35,7 @@ use sip_core::{DialogId, FlowId, IdSource, Request, RequestDraft, ResponseDraft,
 use crate::config::FrontEndConfig;
 use crate::frontend::nodes::Nodes;
 use crate::frontend::refusal::Refusal;
-use crate::record::{ConferenceHead, Owner, Record, key};
+use crate::record::{ConferenceHead, Record, key};
 use crate::report::ConferenceChange;
 use crate::store::Txn;
 
@@ -151,12 +151,12 @@ impl Conference {
         if !self.ledger.is_dirty() || self.ledger.is_writing() {
             return None;
         }
-        for key in self.people.keys().cloned().collect::<Vec<_>>() {
-            let stale =
-                self.people.get_mut(&key).is_some_and(|person| person.refresh_subscription_record(false));
-            if stale {
-                self.store_person(&key);
-            }
+        let stale = self
+            .people
+            .iter_mut()
+            .filter_map(|(key, person)| person.refresh_subscription_record(false).then(|| key.clone()));
+        for key in stale.collect::<Vec<_>>() {
+            self.store_person(&key);
         }
         self.head.writes += 1;
         let head = (!self.deleted).then(|| self.head.encode());

@@ -8,7 +8,7 @@
 //!
 //! Not here: what a conference does (module `conference`), forwarding (module `proxy`).
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -93,13 +93,15 @@ pub struct FrontEndCore {
     pub(super) pool: super::pool::PoolState,
     started: Instant,
     started_wall: Timestamp,
-    pub(super) slots: HashMap<String, Slot>,
+    pub(super) slots: BTreeMap<String, Slot>,
     wakes: BTreeSet<(Instant, String)>,
     wake_of: HashMap<String, Instant>,
     pub(super) asked: HashMap<ClientTransactionId, Asked>,
     wanted: HashMap<u64, Wanted>,
     next_store_id: u64,
     store_requests: VecDeque<StoreRequest>,
+    /// Store requests that failed, and when they are tried again.
+    retries: VecDeque<(Instant, StoreOp, Wanted)>,
     pub(super) reports: VecDeque<NodeReport>,
     /// Conferences to take over, one after the other.
     pub(super) takeovers: VecDeque<String>,
@@ -123,19 +125,20 @@ impl FrontEndCore {
         Self {
             registrar,
             endpoint: Endpoint::new(settings, ids),
-            proxy: Proxy::new(ProxyConfig::new(config.listen.clone(), config.name.clone())),
+            proxy: Proxy::new(proxy_config(&config)),
             nodes: Nodes::new(&config.name, timers.lease, config.bounds.nodes_max),
             me: Owner { node: config.name.clone(), incarnation },
             pool: super::pool::PoolState::new(now),
             started: now,
             started_wall: wall,
-            slots: HashMap::new(),
+            slots: BTreeMap::new(),
             wakes: BTreeSet::new(),
             wake_of: HashMap::new(),
             asked: HashMap::new(),
             wanted: HashMap::new(),
             next_store_id: 0,
             store_requests: VecDeque::new(),
+            retries: VecDeque::new(),
             reports: VecDeque::new(),
             takeovers: VecDeque::new(),
             config,
@@ -161,6 +164,10 @@ impl FrontEndCore {
         self.endpoint.handle_timeout(now);
         self.proxy.handle_timeout(&mut self.endpoint, now);
         self.pool_due(now);
+        while self.retries.front().is_some_and(|(at, ..)| *at <= now) {
+            let Some((_, op, wanted)) = self.retries.pop_front() else { break };
+            self.want(op, wanted);
+        }
         while let Some((at, name)) = self.wakes.first().cloned() {
             if at > now {
                 break;
@@ -174,7 +181,8 @@ impl FrontEndCore {
     /// When [`Self::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let slots = self.wakes.first().map(|(at, _)| *at);
-        [self.endpoint.poll_timeout(), self.proxy.poll_timeout(), Some(self.pool_timeout()), slots]
+        let retry = self.retries.front().map(|(at, ..)| *at);
+        [self.endpoint.poll_timeout(), self.proxy.poll_timeout(), Some(self.pool_timeout()), slots, retry]
             .into_iter()
             .flatten()
             .min()
@@ -224,6 +232,16 @@ impl FrontEndCore {
         self.next_store_id += 1;
         self.wanted.insert(id, wanted);
         self.store_requests.push_back(StoreRequest { id, op });
+    }
+
+    /// Asks the store again, after a moment: it could not answer.
+    pub(super) fn want_later(&mut self, op: StoreOp, wanted: Wanted, now: Instant) {
+        self.retries.push_back((now + self.config.timers.store_retry, op, wanted));
+    }
+
+    /// Whether the store has more to answer than it should.
+    pub(super) fn store_is_behind(&self) -> bool {
+        self.wanted.len() + self.retries.len() >= self.config.bounds.pending_max
     }
 
     /// Sets when a slot is due; `None`: not by itself.
@@ -278,10 +296,8 @@ impl FrontEndCore {
             Event::Request { tx, flow, request } => self.on_request(Incoming { tx, flow, request }, now),
             Event::Oneway { flow, request } => self.on_oneway(flow, &request, now),
             Event::Cancelled { tx } => self.on_cancelled(tx, now),
-            Event::Response { tx, response, .. } => {
-                if response.status() >= 200 {
-                    self.on_outcome(tx, &Outcome::Response(response), now);
-                }
+            Event::Response { tx, response, .. } if response.status() >= 200 => {
+                self.on_outcome(tx, &Outcome::Response(response), now);
             }
             Event::Failed { tx, .. } => self.on_outcome(tx, &Outcome::Lost, now),
             Event::NoAck { tx } => {
@@ -296,11 +312,9 @@ impl FrontEndCore {
                 }
                 self.heartbeats(now);
             }
-            Event::Unreachable { addr, reason, .. } => {
-                if matches!(reason, sip_core::UnreachableReason::Refused) {
-                    let events = self.nodes.refused(addr);
-                    self.on_node_events(events, now);
-                }
+            Event::Unreachable { addr, reason: sip_core::UnreachableReason::Refused, .. } => {
+                let events = self.nodes.refused(addr);
+                self.on_node_events(events, now);
             }
             Event::Rejected { status, reason, .. } => tracing::info!(?status, reason, "message refused"),
             _ => {}
@@ -339,14 +353,8 @@ impl FrontEndCore {
 
     /// Names of the owned conferences, in a fixed order.
     pub(super) fn owned(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| matches!(slot, Slot::Owned(_)))
-            .map(|(name, _)| name.clone())
-            .collect();
-        names.sort();
-        names
+        let owned = self.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Owned(_)));
+        owned.map(|(name, _)| name.clone()).collect()
     }
 
     /// Reads an order to the Factory.
@@ -361,4 +369,12 @@ impl FrontEndCore {
         let ids = self.endpoint.ids();
         factory::read(request, sender, organizer, &self.config, wall, || ids.token())
     }
+}
+
+/// How this front end forwards.
+fn proxy_config(config: &FrontEndConfig) -> ProxyConfig {
+    let mut proxy = ProxyConfig::new(config.listen.clone(), config.name.clone());
+    // An owner that says nothing for so long is not going to: the request is back in time for the answer that it gets.
+    proxy.answer_limit = config.timers.hold_request;
+    proxy
 }

@@ -93,6 +93,10 @@ impl FrontEndCore {
     }
 
     fn classify(&mut self, incoming: &Incoming, now: Instant) -> Result<(), Refusal> {
+        if self.store_is_behind() {
+            let refusal = Refusal::new(503, ids::SERVICE_UNAVAILABLE, "The store is behind");
+            return Err(refusal.with("Retry-After", "10"));
+        }
         let request = &incoming.request;
         let uri = request.uri();
         if self.passes_through(incoming, now) {
@@ -112,7 +116,7 @@ impl FrontEndCore {
             (_, Some(ConferenceTarget::Focus { .. } | ConferenceTarget::Mcu { .. })) => {
                 let (name, kind) = self.conference_kind(incoming, now)?;
                 let until = now + self.hold(&kind);
-                self.to_conference(&name, Held { incoming: incoming.clone(), kind, until }, now);
+                self.bring_to(&name, Held { incoming: incoming.clone(), kind, until }, now);
                 Ok(())
             }
             (Method::Options, None) => {

@@ -72,7 +72,7 @@ pub(crate) struct Settling {
 
 impl FrontEndCore {
     /// Brings a request to its conference, wherever that is.
-    pub(super) fn to_conference(&mut self, name: &str, held: Held, now: Instant) {
+    pub(super) fn bring_to(&mut self, name: &str, held: Held, now: Instant) {
         let fresh = self.lease_is_fresh(now);
         match self.slots.get_mut(name) {
             Some(Slot::Owned(conference)) if conference.is_closed() => {
@@ -208,7 +208,7 @@ impl FrontEndCore {
         };
         let held = Held { incoming, kind, until };
         match self.slots.get_mut(&name) {
-            Some(_) => self.to_conference(&name, held, now),
+            Some(_) => self.bring_to(&name, held, now),
             None => {
                 // The owner may only have lost its connection: a moment for the evidence to come in.
                 let settling = Settling {
@@ -301,7 +301,8 @@ impl FrontEndCore {
     fn forward_held(&mut self, name: &str, address: sip_core::ListenAddr, now: Instant) {
         for held in self.take_settling(name) {
             let target = Target::Address { transport: address.transport, addr: address.addr };
-            let mut plan = Plan::up(vec![target]).hand_back(held.until);
+            let mut plan =
+                Plan::up(vec![target]).hand_back(held.until).answer_within(self.owner_answers(&held, now));
             match held.kind {
                 // Nobody of the pool stays on the way to an MCU.
                 Kind::Call(_) => plan = plan.off_route(),
@@ -312,6 +313,16 @@ impl FrontEndCore {
             self.proxy.forward(&mut self.endpoint, incoming, plan, now);
         }
         self.next_takeovers(now);
+    }
+
+    /// How long the owner may leave a forwarded request unanswered before ownership is looked at again: an INVITE waits
+    /// longer than a lease, so that it finds the next owner when it comes back.
+    fn owner_answers(&self, held: &Held, now: Instant) -> Duration {
+        let timers = &self.config.timers;
+        match held.kind {
+            Kind::Join(_) | Kind::Call(_) => timers.lease + timers.nodes_read * 2,
+            Kind::Delete(_) | Kind::Other => held.until.saturating_duration_since(now),
+        }
     }
 
     fn take_settling(&mut self, name: &str) -> VecDeque<Held> {
@@ -426,7 +437,7 @@ impl FrontEndCore {
     ) {
         let Ok(StoreValue::Entries(entries)) = result else {
             let op = StoreOp::List(key::members(&name));
-            return self.want(op, Wanted::Members { name, head, revision, took_over });
+            return self.want_later(op, Wanted::Members { name, head, revision, took_over }, now);
         };
         let held = self.take_settling(&name);
         let (epoch, id) = (head.epoch, head.id.clone());
@@ -449,7 +460,7 @@ impl FrontEndCore {
             });
         }
         for one in held {
-            self.to_conference(&name, one, now);
+            self.bring_to(&name, one, now);
         }
         self.next_takeovers(now);
     }
@@ -512,9 +523,9 @@ impl FrontEndCore {
             }
             Some(Slot::Owned(_)) => {
                 self.depose(name, now);
-                self.to_conference(name, held, now);
+                self.bring_to(name, held, now);
             }
-            Some(Slot::Settling(_)) | None => self.to_conference(name, held, now),
+            Some(Slot::Settling(_)) | None => self.bring_to(name, held, now),
         }
     }
 
@@ -527,7 +538,7 @@ impl FrontEndCore {
                 self.want(op, Wanted::WriteConflict { name: name.to_owned() });
             }
             Ok(StoreValue::Entries(_)) | Err(_) => {
-                self.pool_retry_write(name, now);
+                self.write_later(name, now);
             }
         }
     }
@@ -541,7 +552,7 @@ impl FrontEndCore {
     ) {
         let Ok(StoreValue::Entries(entries)) = result else {
             let op = StoreOp::Get(key::head(name));
-            return self.want(op, Wanted::WriteConflict { name: name.to_owned() });
+            return self.want_later(op, Wanted::WriteConflict { name: name.to_owned() }, now);
         };
         let Some(Slot::Owned(conference)) = self.slots.get(name) else { return };
         let stored = entries
@@ -560,12 +571,11 @@ impl FrontEndCore {
         self.pump(name, now);
     }
 
-    /// Tries the write again.
-    fn pool_retry_write(&mut self, name: &str, now: Instant) {
-        let _ = now;
+    /// Tries the write again after a moment.
+    fn write_later(&mut self, name: &str, now: Instant) {
         let Some(Slot::Owned(conference)) = self.slots.get(name) else { return };
         if let Some((txn, _)) = conference.write_again() {
-            self.want(StoreOp::Commit(txn), Wanted::Write { name: name.to_owned() });
+            self.want_later(StoreOp::Commit(txn), Wanted::Write { name: name.to_owned() }, now);
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) struct PoolState {
     /// Another process has this node's name: this one owns nothing any more.
     pub(super) replaced: bool,
     interior_id: u64,
+    swept: bool,
 }
 
 impl PoolState {
@@ -50,6 +51,7 @@ impl PoolState {
             drained: false,
             replaced: false,
             interior_id: 0,
+            swept: false,
         }
     }
 
@@ -190,7 +192,8 @@ impl FrontEndCore {
         let records = entries.iter().filter_map(|entry| NodeRecord::decode(&entry.value).ok()).collect();
         let events = self.nodes.read(records, now);
         self.on_node_events(events, now);
-        if self.nodes.any_draining() {
+        // The first time: what the whole pool held before it was stopped, or this node before it was started anew.
+        if self.nodes.any_draining() || !std::mem::replace(&mut self.pool.swept, true) {
             self.sweep();
         }
         self.heartbeats(now);
@@ -256,13 +259,16 @@ impl FrontEndCore {
         self.want(StoreOp::List(key::HEADS.to_owned()), Wanted::Sweep);
     }
 
-    /// All heads were read.
+    /// All heads were read, or not.
     pub(super) fn on_sweep(&mut self, result: Result<StoreValue, StoreError>, now: Instant) {
         self.pool.sweeping = false;
         let again = std::mem::take(&mut self.pool.sweep_again);
         match result {
             Ok(StoreValue::Entries(entries)) => self.find_orphans(&entries, now),
-            Ok(StoreValue::Committed(_)) | Err(_) => self.sweep(),
+            Ok(StoreValue::Committed(_)) | Err(_) => {
+                self.pool.sweeping = true;
+                self.want_later(StoreOp::List(key::HEADS.to_owned()), Wanted::Sweep, now);
+            }
         }
         if again {
             self.sweep();

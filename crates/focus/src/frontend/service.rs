@@ -36,7 +36,7 @@ impl FrontEndCore {
             Ok(Order::Delete { name }) => {
                 let until = now + self.config.timers.hold_request;
                 let kind = Kind::Delete(Box::new(request));
-                self.to_conference(&name, Held { incoming: incoming.clone(), kind, until }, now);
+                self.bring_to(&name, Held { incoming: incoming.clone(), kind, until }, now);
             }
             Err(Fault::Failure(reason)) => self.answer_failure(incoming, &request, reason, now),
             Err(Fault::Unauthorized) => return Err(Refusal::c3p(ids::C3P_AUTHORIZATION)),

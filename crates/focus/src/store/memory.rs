@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Committed, Entry, Expect, PoolStore, StoreError, StoreOp, StoreReply, StoreRequest, StoreValue, Txn};
+use super::{
+    Committed, Entry, Expect, PoolStore, StoreError, StoreOp, StoreReply, StoreRequest, StoreValue, Txn,
+};
 
 /// See the module's description.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +63,11 @@ impl State {
         self.entries
             .range((from, Bound::Unbounded))
             .take_while(|(key, _)| key.starts_with(prefix))
-            .map(|(key, (value, revision))| Entry { key: key.clone(), value: value.clone(), revision: *revision })
+            .map(|(key, (value, revision))| Entry {
+                key: key.clone(),
+                value: value.clone(),
+                revision: *revision,
+            })
             .collect()
     }
 

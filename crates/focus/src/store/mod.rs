@@ -173,7 +173,9 @@ pub enum StoreValue {
 /// Carries out one request of a core.
 pub async fn execute(store: &dyn PoolStore, request: StoreRequest) -> StoreReply {
     let result = match request.op {
-        StoreOp::Get(key) => store.get(&key).await.map(|entry| StoreValue::Entries(entry.into_iter().collect())),
+        StoreOp::Get(key) => {
+            store.get(&key).await.map(|entry| StoreValue::Entries(entry.into_iter().collect()))
+        }
         StoreOp::List(prefix) => store.list(&prefix).await.map(StoreValue::Entries),
         StoreOp::Commit(txn) => store.commit(txn).await.map(StoreValue::Committed),
     };
