@@ -6,7 +6,7 @@ use std::time::Duration;
 use c3p::McuType;
 use mcu::{CallCause, CallState, McuSessionState, McuTransition};
 
-use crate::roster::{Participant, PropertyChange};
+use crate::roster::{McuParticipant, Participant, PropertyChange};
 use crate::session::{
     Cause, Completion, Detector, RecoveryReport, RepairedDialog, SessionState, TransitionId,
 };
@@ -25,6 +25,14 @@ pub enum Event {
         change: AttendanceChange,
         /// Who; for `Left` as he was.
         participant: Arc<Participant>,
+    },
+    /// An McuSession's own attendance: an endpoint joined or left its MCU, or changed there. The command line folds these
+    /// into the `mcus` of the [`Attendance`](Self::Attendance) event.
+    McuAttendance {
+        /// Which of these.
+        change: AttendanceChange,
+        /// Who, and in which MCU; for `Left` as he was.
+        participant: Arc<McuParticipant>,
     },
     /// An McuSession changed its state.
     McuState {

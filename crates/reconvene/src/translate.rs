@@ -9,9 +9,9 @@ use conference::session::{Completion, RecoveryReport, Status};
 
 use crate::event::{Event, OperationResult, Participant, PropertyChange, RecoveryStatus, Step};
 
-/// The line of one library event.
-pub(crate) fn event(told: &Told) -> Event {
-    match told {
+/// The line of one library event, if it has one.
+pub(crate) fn event(told: &Told) -> Option<Event> {
+    Some(match told {
         Told::State(change) => Event::State {
             machine: "ConferenceSession",
             from: change.from.to_string(),
@@ -25,6 +25,8 @@ pub(crate) fn event(told: &Told) -> Event {
         Told::Attendance { change, participant: who } => {
             Event::Attendance { change: change.as_str().to_owned(), participant: participant(who) }
         }
+        // Folded into the `mcus` of the attendance lines.
+        Told::McuAttendance { .. } => return None,
         Told::McuState { mcu, from, to, transition } => Event::McuState {
             mcu: mcu.short_name().to_owned(),
             from: from.to_string(),
@@ -59,7 +61,7 @@ pub(crate) fn event(told: &Told) -> Event {
             message: format!("an event of a kind that this command does not know: {other:?}"),
             help: None,
         },
-    }
+    })
 }
 
 fn operation(completion: &Completion) -> Event {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use c3p::McuType;
-use c3p::info::{Endpoint, EndpointStatus, SessionType, User};
+use c3p::info::{Endpoint, EndpointStatus, Filter, SessionType, User};
 
-use super::Participant;
+use super::{McuParticipant, Participant};
 
 /// A Focus endpoint; one without a modality (a document of a plain RFC 4575 server) counts as one.
 pub(super) fn is_focus(endpoint: &Endpoint) -> bool {
@@ -59,6 +59,35 @@ pub(super) fn participants(user: &User, is_own: impl Fn(&str) -> bool) -> Vec<Ar
             })
         })
         .collect()
+}
+
+/// The endpoints of one user in MCUs, sorted by endpoint entity and modality.
+pub(super) fn modalities(user: &User, is_own: impl Fn(&str) -> bool) -> Vec<Arc<McuParticipant>> {
+    let attending = || user.endpoints.iter().filter(|endpoint| attends(endpoint));
+    let devices: Vec<&Endpoint> = attending().filter(|endpoint| is_focus(endpoint)).collect();
+    let mut entries: BTreeMap<(&str, McuType), Arc<McuParticipant>> = BTreeMap::new();
+    for endpoint in attending() {
+        let Some(mcu) = endpoint.mcu_type() else { continue };
+        let blocked = |media: &c3p::info::Media| media.ingress_filter == Some(Filter::Block);
+        let participant = McuParticipant {
+            mcu,
+            uri: user.entity.clone(),
+            endpoint: endpoint.entity.clone(),
+            display_name: user.display_text.clone(),
+            muted: endpoint.media.iter().any(blocked),
+            is_self: belongs_to(endpoint, &devices, &is_own),
+        };
+        entries.insert((&endpoint.entity, mcu), Arc::new(participant));
+    }
+    entries.into_values().collect()
+}
+
+/// Whether an MCU endpoint is our own device's: by its identity, or because the user has no other device.
+fn belongs_to(endpoint: &Endpoint, devices: &[&Endpoint], is_own: impl Fn(&str) -> bool) -> bool {
+    match devices.iter().find(|device| is_same_device(endpoint, device)) {
+        Some(device) => is_own(&device.entity),
+        None => matches!(devices, [device] if is_own(&device.entity)),
+    }
 }
 
 /// Adds an MCU endpoint to the Focus endpoint of the same device, else to all of the user, else as its own entry.

@@ -23,7 +23,10 @@ use c3p::info::{ConferenceInfo, EndpointStatus, State};
 use c3p::{McuType, uri};
 use mcu::McuReport;
 
-pub use snapshot::{Difference, Participant, PropertyChange, PropertyName, PropertyValue, RosterSnapshot};
+pub use snapshot::{
+    Difference, McuDifference, McuParticipant, Participant, PropertyChange, PropertyName, PropertyValue,
+    RosterSnapshot,
+};
 
 use difference::Differences;
 use model::Model;
@@ -73,6 +76,8 @@ pub struct Changes {
     pub properties: Vec<PropertyChange>,
     /// Attendance, in the order of the specification: left, updated, joined, each sorted.
     pub attendance: Vec<Difference>,
+    /// The same for the McuSessions: by endpoint in an MCU.
+    pub modalities: Vec<McuDifference>,
 }
 
 /// The roster of one conference.
@@ -101,6 +106,7 @@ pub struct Roster {
     own_endpoint: String,
     model: Model,
     folded: BTreeMap<String, Vec<Arc<Participant>>>,
+    modalities: BTreeMap<String, Vec<Arc<McuParticipant>>>,
     version: Option<u32>,
     /// Documents are missing: partial ones are useless until a full one comes.
     stale: bool,
@@ -116,6 +122,7 @@ impl Roster {
             own_endpoint: own_endpoint.into(),
             model: Model::default(),
             folded: BTreeMap::new(),
+            modalities: BTreeMap::new(),
             version: None,
             stale: false,
             snapshot: Arc::default(),
@@ -228,27 +235,27 @@ impl Roster {
 
     /// Computes the entries of these users (sorted) anew.
     fn refold(&mut self, users: Vec<String>, version: Option<u32>) -> Applied {
-        let mut differences = Differences::default();
+        let (mut attendance, mut modalities) = (Differences::default(), Differences::default());
         for entity in users {
-            let new = match self.model.users.get(&entity) {
-                Some(user) => fold::participants(user, |endpoint| self.is_own(&entity, endpoint)),
-                None => Vec::new(),
+            let is_own = |endpoint: &str| self.is_own(&entity, endpoint);
+            let (new, new_modalities) = match self.model.users.get(&entity) {
+                Some(user) => (fold::participants(user, is_own), fold::modalities(user, is_own)),
+                None => (Vec::new(), Vec::new()),
             };
-            let old = self.folded.remove(&entity).unwrap_or_default();
-            let new = differences.compare(old, new);
-            if !new.is_empty() {
-                self.folded.insert(entity, new);
-            }
+            replace(&mut self.modalities, &entity, new_modalities, &mut modalities);
+            replace(&mut self.folded, &entity, new, &mut attendance);
         }
         self.version = version;
         let properties = self.model.properties();
         let changes = Changes {
             properties: difference::properties(&self.snapshot.properties, &properties),
-            attendance: differences.into_ordered(),
+            attendance: attendance.into_ordered(|change, participant| Difference { change, participant }),
+            modalities: modalities.into_ordered(|change, participant| McuDifference { change, participant }),
         };
         self.snapshot = Arc::new(RosterSnapshot {
             version,
             participants: self.folded.values().flatten().cloned().collect(),
+            modalities: self.modalities.values().flatten().cloned().collect(),
             properties,
         });
         Applied::Changed(changes)
@@ -256,6 +263,20 @@ impl Roster {
 
     fn is_own(&self, user: &str, endpoint: &str) -> bool {
         endpoint.eq_ignore_ascii_case(&self.own_endpoint) && uri::same(user, &self.own_user)
+    }
+}
+
+/// Puts a user's new entries in the place of the old ones, and notes the differences.
+fn replace<T: difference::Entry>(
+    lists: &mut BTreeMap<String, Vec<Arc<T>>>,
+    user: &str,
+    new: Vec<Arc<T>>,
+    differences: &mut Differences<T>,
+) {
+    let old = lists.remove(user).unwrap_or_default();
+    let new = differences.compare(old, new);
+    if !new.is_empty() {
+        lists.insert(user.to_owned(), new);
     }
 }
 

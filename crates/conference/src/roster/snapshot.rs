@@ -15,6 +15,8 @@ pub struct RosterSnapshot {
     pub version: Option<u32>,
     /// One per Focus endpoint, and per MCU endpoint of users without any; sorted by user and endpoint entity.
     pub participants: Vec<Arc<Participant>>,
+    /// One per endpoint in an MCU; sorted by user, endpoint entity and modality.
+    pub modalities: Vec<Arc<McuParticipant>>,
     /// The properties of the conference, sorted by name.
     pub properties: Vec<(PropertyName, PropertyValue)>,
 }
@@ -29,6 +31,11 @@ impl RosterSnapshot {
     #[must_use]
     pub fn property(&self, name: PropertyName) -> Option<&PropertyValue> {
         self.properties.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// Who is in this MCU: the attendance of one McuSession.
+    pub fn in_mcu(&self, mcu: McuType) -> impl Iterator<Item = &Arc<McuParticipant>> {
+        self.modalities.iter().filter(move |participant| participant.mcu == mcu)
     }
 
     /// Our own endpoint.
@@ -56,6 +63,33 @@ pub struct Participant {
     pub in_lobby: bool,
     /// Whether it is our own.
     pub is_self: bool,
+}
+
+/// One endpoint of one user in one MCU: the attendance of an McuSession.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct McuParticipant {
+    /// The modality.
+    pub mcu: McuType,
+    /// User entity.
+    pub uri: String,
+    /// Endpoint entity, as the MCU names it.
+    pub endpoint: String,
+    /// The name for people.
+    pub display_name: Option<String>,
+    /// Whether a stream of it is blocked.
+    pub muted: bool,
+    /// Whether it belongs to our own device.
+    pub is_self: bool,
+}
+
+/// One attendance event of an McuSession.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct McuDifference {
+    /// What happened.
+    pub change: AttendanceChange,
+    /// To whom; for `Left` as he was.
+    pub participant: Arc<McuParticipant>,
 }
 
 /// One attendance event.

@@ -8,7 +8,7 @@ use super::output::{Effect, Output};
 use super::report::RecoveryReport;
 use super::{SessionState, TransitionId};
 use crate::event::{Event, StateChange};
-use crate::roster::{Changes, Difference, PropertyChange};
+use crate::roster::{Changes, Difference, McuDifference, PropertyChange};
 
 /// What one input caused, by kind.
 #[derive(Debug, Default)]
@@ -16,6 +16,7 @@ pub(super) struct Stage {
     state: Option<StateChange>,
     properties: Vec<PropertyChange>,
     attendance: Vec<Difference>,
+    mcu_attendance: Vec<McuDifference>,
     modalities: Vec<Event>,
     reports: Vec<RecoveryReport>,
     others: Vec<Event>,
@@ -32,6 +33,7 @@ impl Stage {
     pub(super) fn changes(&mut self, changes: Changes) {
         self.properties.extend(changes.properties);
         self.attendance.extend(changes.attendance);
+        self.mcu_attendance.extend(changes.modalities);
     }
 
     /// MCU-state and call events.
@@ -62,8 +64,17 @@ impl Stage {
     /// McuSessions end before their parent's T4, T5 and T9, and all "left" events of T5 come first: there the state event
     /// follows the others. After the final state come completions only.
     pub(super) fn flush(&mut self, out: &mut VecDeque<Output>) {
-        let Self { state, properties, attendance, modalities, reports, others, completions, effects } =
-            std::mem::take(self);
+        let Self {
+            state,
+            properties,
+            attendance,
+            mcu_attendance,
+            modalities,
+            reports,
+            others,
+            completions,
+            effects,
+        } = std::mem::take(self);
         let (first, last) = match state {
             Some(change) if state_event_is_last(change.transition) => (None, Some(change)),
             other => (other, None),
@@ -78,6 +89,9 @@ impl Stage {
         }
         for Difference { change, participant } in attendance {
             event(Event::Attendance { change, participant });
+        }
+        for McuDifference { change, participant } in mcu_attendance {
+            event(Event::McuAttendance { change, participant });
         }
         modalities.into_iter().for_each(&mut event);
         reports.into_iter().map(|report| Event::Recovery(Arc::new(report))).for_each(&mut event);

@@ -176,7 +176,7 @@ impl<'a> Scene<'a> {
         let dull =
             matches!(told, Told::Operation(done) if done.name == OperationName::Say && done.result.is_ok());
         if self.output.is_json() || !dull {
-            self.output.session_event(person.name, &translate::event(told));
+            translate::event(told).iter().for_each(|line| self.output.session_event(person.name, line));
         }
     }
 

@@ -148,7 +148,7 @@ impl<'a> Session<'a> {
     async fn last_words(&mut self) {
         let rest = async {
             while let Some(event) = self.events.next().await {
-                self.output.event(&translate::event(&event));
+                translate::event(&event).iter().for_each(|line| self.output.event(line));
             }
         };
         // An idle session (after a failed join) could be joined again: its events do not end by themselves.
@@ -168,7 +168,7 @@ impl<'a> Session<'a> {
 
     /// Prints an event, and acts on those that concern this command.
     async fn tell(&mut self, told: &Told) {
-        self.output.event(&translate::event(told));
+        translate::event(told).iter().for_each(|line| self.output.event(line));
         match told {
             Told::State(change) => self.ending.see(change),
             Told::Operation(done) => {

@@ -256,6 +256,9 @@ impl Scenario {
                 let name = participant.uri.trim_start_matches("sip:").split('@').next().unwrap_or_default();
                 format!("{} {name}", change.as_str())
             }
+            Event::McuAttendance { change, participant } => {
+                format!("{} {} {}", change.as_str(), participant.endpoint, participant.mcu.short_name())
+            }
             Event::McuState { mcu, transition, .. } => format!("{transition} {}", mcu.short_name()),
             Event::Call { mcu, state, .. } => format!("call {} {state}", mcu.short_name()),
             Event::Recovery(report) => format!("report {} {}", report.level, report.result),

@@ -145,6 +145,22 @@ fn m7_with_the_parent() {
     );
 }
 
+/// McuSessions raise their own attendance, after the session's; M4 takes the MCU's endpoints along.
+#[test]
+fn m4_attendance_per_modality() {
+    let mut t = Scenario::connected();
+    let chat = Endpoint::new("{BOB-IM}", SessionType::Chat).with_status(EndpointStatus::Connected);
+    let mut info = document(20, &["bob", "me"], ACTIVE);
+    let users = info.users.as_mut().expect("users");
+    users.users[0].endpoints.push(chat);
+    t.send(info, false);
+    assert_eq!(t.outputs(), ["updated bob", "joined {BOB-IM} im"]);
+    assert_eq!(t.session.roster().in_mcu(McuType::Im).count(), 1);
+    t.version = 20;
+    t.im_is(AWAY, false);
+    assert_eq!(t.outputs(), ["updated bob", "left {BOB-IM} im", "M4 im"]);
+}
+
 /// What waits for an MCU is pending on the session: it fails with T6.
 #[test]
 fn t6b_fails_the_queue() {
