@@ -3,6 +3,8 @@
 mod flows;
 mod pool;
 mod refusals;
+mod store;
+mod ways;
 
 use std::time::{Duration, Instant};
 

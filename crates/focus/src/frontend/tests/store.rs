@@ -1,0 +1,187 @@
+//! The store fails: nothing leaves before it is durable, nothing is lost or done twice, nobody is moved.
+
+use c3p::command::{Code, Command, CommandResult, ConferenceKey};
+use sip_core::{Core, Transmit, TransportInput};
+
+use super::*;
+use crate::store::{StoreError, StoreOp};
+
+/// What happens to the store's answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weather {
+    Fine,
+    /// Nothing is carried out.
+    Down,
+    /// Writes are carried out, but their answers are lost.
+    AnswersLost,
+    /// Writes stay under way.
+    Slow,
+}
+
+/// A front end before a store with weather.
+struct Flaky {
+    core: FrontEndCore,
+    weather: Weather,
+    /// Requests that were replaced by a harmless one, and writes.
+    failing: Vec<u64>,
+    writes: Vec<u64>,
+    slow: Vec<StoreReply>,
+}
+
+impl Flaky {
+    fn clear_up(&mut self, now: Instant) {
+        self.weather = Weather::Fine;
+        for reply in std::mem::take(&mut self.slow) {
+            self.core.handle_store_result(reply, now);
+        }
+    }
+}
+
+impl Core for Flaky {
+    fn handle_transport(&mut self, input: TransportInput, now: Instant) {
+        self.core.handle_transport(input, now);
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.core.handle_timeout(now);
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.core.poll_timeout()
+    }
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.core.poll_transmit()
+    }
+}
+
+impl Node for Flaky {
+    fn any(&mut self) -> &mut dyn std::any::Any {
+        self
+    }
+
+    fn store_request(&mut self) -> Option<StoreRequest> {
+        let mut request = self.core.poll_store_request()?;
+        if matches!(request.op, StoreOp::Commit(_)) {
+            self.writes.push(request.id);
+        }
+        if self.weather == Weather::Down {
+            self.failing.push(request.id);
+            request.op = StoreOp::Get("nothing".to_owned());
+        }
+        Some(request)
+    }
+
+    fn store_reply(&mut self, mut reply: StoreReply, now: Instant) {
+        let write = self.writes.contains(&reply.id);
+        let lost = self.weather == Weather::AnswersLost && write;
+        if lost || self.failing.contains(&reply.id) {
+            reply.result = Err(StoreError::Unavailable("weather".to_owned()));
+        }
+        if self.weather == Weather::Slow && write {
+            return self.slow.push(reply);
+        }
+        self.core.handle_store_result(reply, now);
+    }
+}
+
+/// Alice in her conference on a front end with weather; a second one has none.
+fn flaky() -> (World, Client) {
+    let mut world = World { net: Net::new() };
+    let config = FrontEndConfig::new("fe1", vec![tcp(FE1)]).with_mcu_types(vec!["chat".to_owned()]);
+    let wall = "2030-01-01T00:00:00Z".parse().expect("a time");
+    let core = FrontEndCore::new(config, Box::new(SeededIds::new(1)), world.net.now, wall);
+    let flaky = Flaky { core, weather: Weather::Fine, failing: vec![], writes: vec![], slow: vec![] };
+    world.net.add(FE1, flaky);
+    world.add_front_end(FE2, "fe2");
+    world.net.advance(secs(2));
+    let mut alice = world.client("alice", 7001, FE1);
+    alice.schedule(&mut world);
+    alice.join(&mut world);
+    alice.subscribe(&mut world);
+    world.net.advance(secs(1));
+    alice.forget(&mut world);
+    (world, alice)
+}
+
+fn is_locked(world: &mut World, client: &mut Client) -> Option<bool> {
+    client.forget(world);
+    let key = ConferenceKey::Entity(CONFERENCE.to_owned());
+    client.command(world, Command::GetConference { key });
+    let result = client.results(world).pop()?;
+    let CommandResult::GetConference(Some(info)) = result.result else { return None };
+    info.conference_state.and_then(|state| state.locked)
+}
+
+fn info(client: &mut Client, id: u64, command: Command) -> RequestDraft {
+    let request = C3pRequest::new(id, client.user.as_str(), CONFERENCE, command);
+    client.in_dialog(Method::Info).body(mime::C3P, request.write())
+}
+
+/// P2: while a write is under way, neither the 202 nor the result nor the document leaves.
+#[test]
+fn nothing_leaves_before_the_commit() {
+    let (mut world, mut alice) = flaky();
+    world.net.node::<Flaky>(FE1).weather = Weather::Slow;
+    let draft = info(&mut alice, 101, lock(true));
+    alice.send(&mut world, draft);
+    let second = info(&mut alice, 102, lock(false));
+    alice.send(&mut world, second);
+    world.net.advance(Duration::from_millis(500));
+    assert!(world.net.peer(alice.port).responses.is_empty());
+    assert!(alice.documents(&mut world).is_empty() && alice.inbox(&mut world).is_empty());
+    let now = world.net.now;
+    world.net.node::<Flaky>(FE1).clear_up(now);
+    world.net.settle();
+    let results: Vec<(u64, Code)> =
+        alice.results(&mut world).iter().map(|one| (one.request_id, one.code)).collect();
+    assert_eq!(results, [(101, Code::Success), (102, Code::Success)], "in their order");
+    assert_eq!(alice.documents(&mut world).len(), 2);
+}
+
+/// An outage delays; when it is over, the command was done once, and the owner is the same (P5).
+#[test]
+fn outage_moves_nobody() {
+    let (mut world, mut alice) = flaky();
+    world.net.node::<Flaky>(FE1).weather = Weather::Down;
+    let draft = info(&mut alice, 101, lock(true));
+    alice.send(&mut world, draft);
+    world.net.advance(secs(5));
+    assert!(alice.results(&mut world).is_empty());
+    let now = world.net.now;
+    world.net.node::<Flaky>(FE1).clear_up(now);
+    world.net.advance(secs(2));
+    assert_eq!(alice.results(&mut world).len(), 1);
+    assert_eq!(is_locked(&mut world, &mut alice), Some(true));
+    assert_eq!(world.net.node::<FrontEndCore>(FE2).conferences(), 0);
+}
+
+/// A write whose answer was lost is recognized as the own one.
+#[test]
+fn lost_answer_is_not_a_lost_conference() {
+    let (mut world, mut alice) = flaky();
+    world.net.node::<Flaky>(FE1).weather = Weather::AnswersLost;
+    let draft = info(&mut alice, 101, lock(true));
+    alice.send(&mut world, draft);
+    world.net.advance(secs(1));
+    let now = world.net.now;
+    world.net.node::<Flaky>(FE1).clear_up(now);
+    world.net.advance(secs(1));
+    let results = alice.results(&mut world);
+    assert_eq!(results.iter().map(|one| one.code).collect::<Vec<_>>(), [Code::Success]);
+    assert_eq!(is_locked(&mut world, &mut alice), Some(true));
+    assert_eq!(world.net.node::<Flaky>(FE1).core.conferences(), 1);
+}
+
+/// A longer outage: requests are refused with 503, the owner comes back to what is still its own.
+#[test]
+fn long_outage_is_said() {
+    let (mut world, mut alice) = flaky();
+    world.net.node::<Flaky>(FE1).weather = Weather::Down;
+    world.net.advance(secs(9));
+    let mut bob = world.client("bob", 7002, FE1);
+    let refused = bob.join(&mut world);
+    assert_eq!((refused.status(), diagnostics(&refused)), (503, 1));
+    assert!(refused.headers().get("Retry-After").is_some());
+    let now = world.net.now;
+    world.net.node::<Flaky>(FE1).clear_up(now);
+    world.net.advance(Duration::from_millis(900));
+    assert_eq!(is_locked(&mut world, &mut alice), Some(false));
+}
