@@ -19,7 +19,7 @@ pub(crate) async fn start(options: &ClientOptions, register: bool) -> Result<End
     })?;
     let mut config = EndpointConfig::new(address);
     for server in &options.server {
-        config = config.with_server(server.clone());
+        config = config.with_server(*server);
     }
     if let Some(name) = &options.display_name {
         config = config.with_display_name(name.clone());

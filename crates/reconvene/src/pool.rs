@@ -221,14 +221,14 @@ fn specs(options: &PoolOptions, store: &StoreChoice) -> Result<Vec<NodeSpec>, Fa
     kinds.dedup();
     let front_ends = listens.into_iter().enumerate().map(|(index, listen)| {
         // Nodes talk to each other over TCP, so a front end for UDP clients has a TCP address besides.
-        let besides = (listen.transport != TransportKind::Tcp).then(|| any_tcp.clone());
+        let besides = (listen.transport != TransportKind::Tcp).then_some(any_tcp);
         let listen = std::iter::once(listen).chain(besides).collect();
         NodeSpec::front_end(format!("fe{}", index + 1), listen, &kinds, store, &options.domain)
     });
     let mut counts = std::collections::HashMap::new();
     let mcus = options.mcu.iter().map(|&mcu| {
         let count = counts.entry(mcu.as_str()).and_modify(|count| *count += 1).or_insert(1);
-        NodeSpec::mcu(format!("{}{count}", mcu.as_str()), mcu, vec![any_tcp.clone()], store)
+        NodeSpec::mcu(format!("{}{count}", mcu.as_str()), mcu, vec![any_tcp], store)
     });
     let mcus: Vec<NodeSpec> = mcus.collect();
     Ok(front_ends.chain(mcus).collect())
@@ -239,7 +239,7 @@ fn front_end_addresses(given: &[ListenAddr], count: Option<u16>) -> Result<Vec<L
     let (Some(count), Some(first)) = (count, given.first()) else { return Ok(given.to_vec()) };
     (0..count)
         .map(|index| {
-            let mut listen = first.clone();
+            let mut listen = *first;
             if first.addr.port() != 0 {
                 let port = first.addr.port().checked_add(index);
                 let port = port.ok_or_else(|| Failure::usage("--front-ends counts beyond the last port"))?;

@@ -429,7 +429,7 @@ mod tests {
         use clap::Parser;
         let listen: ListenAddr = "tcp:127.0.0.1:0".parse().expect("an address");
         let store = StoreChoice::Sqlite("/tmp/pool.db".into());
-        let spec = NodeSpec::mcu("im1".into(), Modality::Im, vec![listen.clone()], &store);
+        let spec = NodeSpec::mcu("im1".into(), Modality::Im, vec![listen], &store);
         let args = std::iter::once("reconvene".to_owned()).chain(spec.arguments());
         let cli = crate::args::Cli::try_parse_from(args).expect("valid");
         let crate::args::Command::Node(options) = cli.command else { panic!("node was asked for") };

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::person::{Mark, Person};
 use super::scene::{Scene, Sent};
+use super::verdict::roster_difference;
 use crate::event::Event;
 use crate::failure::{Failure, chain};
 
@@ -29,8 +30,8 @@ pub(super) struct Evidence {
     pub(super) call_ids: Vec<(Option<String>, Option<String>)>,
     /// The message that was sent and arrived while the front end was dead.
     pub(super) while_dead: String,
-    /// Per person: whether the last roster was the Focus's own.
-    pub(super) rosters_agree: Vec<bool>,
+    /// Per person: where its last roster differs from the Focus's own.
+    pub(super) roster_differences: Vec<Option<String>>,
     /// Per person: state changes during the silent repair; there must be none.
     pub(super) loud_repairs: Vec<usize>,
 }
@@ -51,9 +52,9 @@ pub(super) async fn play(scene: &mut Scene<'_>, outage: Duration) -> Result<Evid
     talk(scene, ["Now a hop.", "My route goes the other way now.", "Silently."]).await?;
     both_hops_die(scene, outage).await?;
     talk(scene, ["We are back.", "All of us?", "All of us."]).await?;
-    let rosters_agree = compare_rosters(scene).await?;
+    let roster_differences = compare_rosters(scene).await?;
     leave(scene).await?;
-    Ok(Evidence { call_ids, while_dead, rosters_agree, loud_repairs })
+    Ok(Evidence { call_ids, while_dead, roster_differences, loud_repairs })
 }
 
 /// Alice schedules, all join through the hops and call the IM MCU.
@@ -90,13 +91,13 @@ async fn call(scene: &mut Scene<'_>) -> Result<(), Failure> {
         .await
 }
 
-/// Each says a line; all others hear it.
+/// Each says a line, and all others hear it before the next one speaks.
 async fn talk(scene: &mut Scene<'_>, lines: [&str; 3]) -> Result<(), Failure> {
-    let mut said = Vec::new();
     for (by, line) in lines.into_iter().enumerate() {
-        said.push(say(scene, by, line, false));
+        let said = say(scene, by, line, false);
+        scene.until("everybody hears everybody", PROMPT, |scene| heard(scene, &said)).await?;
     }
-    scene.until("everybody hears everybody", PROMPT, |scene| said.iter().all(|said| heard(scene, said))).await
+    Ok(())
 }
 
 /// One message under way.
@@ -236,18 +237,18 @@ async fn both_hops_die(scene: &mut Scene<'_>, outage: Duration) -> Result<(), Fa
 }
 
 /// Each session's roster against the one that the Focus itself gives.
-async fn compare_rosters(scene: &mut Scene<'_>) -> Result<Vec<bool>, Failure> {
+async fn compare_rosters(scene: &mut Scene<'_>) -> Result<Vec<Option<String>>, Failure> {
     scene.act("the rosters are compared with the Focus's own");
-    let mut agree = Vec::new();
+    let mut differences = Vec::new();
     for index in 0..scene.people.len() {
         let asked = scene.people[index].conference.fetch_roster();
         let value = tokio::time::timeout(PROMPT, asked)
             .await
             .map_err(|_| Failure::new("the Focus did not answer getConference"))?
             .map_err(|error| Failure::new(format!("getConference: {}", chain(&error))))?;
-        agree.push(super::verdict::same_roster(&scene.people[index].conference.roster(), &value));
+        differences.push(roster_difference(&scene.people[index].conference.roster(), &value));
     }
-    Ok(agree)
+    Ok(differences)
 }
 
 /// Everybody leaves in an orderly way.

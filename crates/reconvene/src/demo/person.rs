@@ -25,6 +25,13 @@ pub(super) struct Repair {
     pub(super) total: Duration,
 }
 
+/// Something that a session got over, or tried to.
+#[derive(Debug, Clone)]
+pub(super) enum Episode {
+    Repair(Repair),
+    Recovery(Arc<RecoveryReport>),
+}
+
 /// One who takes part.
 #[derive(Debug)]
 pub(super) struct Person {
@@ -43,8 +50,7 @@ pub(super) struct Log {
     pub(super) call: CallState,
     pub(super) transitions: Vec<TransitionId>,
     pub(super) mcu_transitions: Vec<McuTransition>,
-    pub(super) recoveries: Vec<Arc<RecoveryReport>>,
-    pub(super) repairs: Vec<Repair>,
+    pub(super) episodes: Vec<Episode>,
     /// Messages: from whom, and what.
     pub(super) heard: Vec<(String, String)>,
     /// How operations ended; `Some`: why they failed.
@@ -57,8 +63,7 @@ pub(super) struct Log {
 pub(super) struct Mark {
     transitions: usize,
     mcu_transitions: usize,
-    recoveries: usize,
-    repairs: usize,
+    episodes: usize,
 }
 
 impl Person {
@@ -68,7 +73,7 @@ impl Person {
         let address = uri.parse().map_err(|error| Failure::new(format!("{uri}: {}", chain(&error))))?;
         let mut config = EndpointConfig::new(address).with_display_name(name);
         for server in servers {
-            config = config.with_server(server.clone());
+            config = config.with_server(*server);
         }
         let endpoint = Endpoint::start(config).await.map_err(|error| Failure::new(chain(&error)))?;
         let conference = endpoint.conference();
@@ -110,13 +115,15 @@ impl Log {
             Told::Operation(done) => {
                 self.done.insert(done.id, done.result.as_ref().err().map(|error| chain(error)));
             }
-            Told::Repair { dialog, repaired, detected_by, total } => self.repairs.push(Repair {
-                dialog: *dialog,
-                repaired: *repaired,
-                detected_by: *detected_by,
-                total: *total,
-            }),
-            Told::Recovery(report) => self.recoveries.push(Arc::clone(report)),
+            Told::Repair { dialog, repaired, detected_by, total } => {
+                self.episodes.push(Episode::Repair(Repair {
+                    dialog: *dialog,
+                    repaired: *repaired,
+                    detected_by: *detected_by,
+                    total: *total,
+                }))
+            }
+            Told::Recovery(report) => self.episodes.push(Episode::Recovery(Arc::clone(report))),
             Told::Lagged { .. } => self.lagged = true,
             // Attendance and properties show in the roster; other modalities play no part here.
             _ => {}
@@ -128,8 +135,7 @@ impl Log {
         Mark {
             transitions: self.transitions.len(),
             mcu_transitions: self.mcu_transitions.len(),
-            recoveries: self.recoveries.len(),
-            repairs: self.repairs.len(),
+            episodes: self.episodes.len(),
         }
     }
 
@@ -143,16 +149,28 @@ impl Log {
         &self.mcu_transitions[mark.mcu_transitions..]
     }
 
+    /// All recoveries so far.
+    pub(super) fn recoveries(&self) -> impl Iterator<Item = &RecoveryReport> {
+        self.episodes.iter().filter_map(|episode| match episode {
+            Episode::Recovery(report) => Some(report.as_ref()),
+            Episode::Repair(_) => None,
+        })
+    }
+
     /// Whether a recovery of that level succeeded since then.
     pub(super) fn recovered_since(&self, mark: Mark, level: RecoveryLevel) -> bool {
-        self.recoveries[mark.recoveries..]
-            .iter()
-            .any(|report| report.level == level && report.result == RecoveryResult::Recovered)
+        self.episodes[mark.episodes..].iter().any(|episode| match episode {
+            Episode::Recovery(report) => report.level == level && report.result == RecoveryResult::Recovered,
+            Episode::Repair(_) => false,
+        })
     }
 
     /// Whether the route of that dialog was repaired since then.
     pub(super) fn repaired_since(&self, mark: Mark, dialog: RepairedDialog) -> bool {
-        self.repairs[mark.repairs..].iter().any(|repair| repair.dialog == dialog && repair.repaired)
+        self.episodes[mark.episodes..].iter().any(|episode| match episode {
+            Episode::Repair(repair) => repair.dialog == dialog && repair.repaired,
+            Episode::Recovery(_) => false,
+        })
     }
 
     /// How often it heard this.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use c3p::McuType;
 use conference::event::Event as Told;
-use conference::session::OperationName;
 use focus::record::{ConferenceHead, Record, key};
 use focus::store::PoolStore;
 use sip_core::ListenAddr;
@@ -70,7 +70,7 @@ impl<'a> Scene<'a> {
         let store = SharedStore::open(&choice)?.get()?;
         let mut supervisor = Supervisor::new(Launch::Processes, log);
         let any: ListenAddr = "tcp:127.0.0.1:0".parse().map_err(|_| Failure::new("no loopback address"))?;
-        let listen = || vec![any.clone()];
+        let listen = || vec![any];
         let im = [Modality::Im];
         let servers = vec![
             NodeSpec::front_end("fe1".into(), listen(), &im, &choice, "example.com"),
@@ -172,10 +172,7 @@ impl<'a> Scene<'a> {
     fn take(&mut self, index: usize, told: &Told) {
         let Some(person) = self.people.get_mut(index) else { return };
         person.log.take(told);
-        // People see the message itself; that sending it succeeded is for scripts.
-        let dull =
-            matches!(told, Told::Operation(done) if done.name == OperationName::Say && done.result.is_ok());
-        if self.output.is_json() || !dull {
+        if self.output.is_json() || !is_dull(told) {
             translate::event(told).iter().for_each(|line| self.output.session_event(person.name, line));
         }
     }
@@ -252,6 +249,17 @@ impl<'a> Scene<'a> {
         }
         self.readers.shutdown().await;
         self.supervisor.stop().await;
+    }
+}
+
+/// What people need not read in the demo, because other lines show it: that a message was taken, that this pool has
+/// no audio MCU, and the properties that a conference starts with.
+fn is_dull(told: &Told) -> bool {
+    match told {
+        Told::Operation(done) => done.result.is_ok(),
+        Told::McuState { mcu, .. } => *mcu != McuType::Im,
+        Told::Properties(changes) => changes.iter().all(|change| change.old.is_none()),
+        _ => false,
     }
 }
 

@@ -1,9 +1,14 @@
 //! The end of the demo: the table of recoveries, and the checks that decide the exit status.
 
+use std::collections::BTreeSet;
+
+use c3p::McuType;
+use c3p::info::{EndpointStatus, Role, SessionType, User};
 use conference::roster::RosterSnapshot;
 use conference::session::{OperationValue, RecoveryResult, TransitionId};
 
 use super::acts::Evidence;
+use super::person::Episode;
 use super::scene::Scene;
 use crate::event::{Event, OperationResult};
 use crate::output::Output;
@@ -38,7 +43,7 @@ pub(super) fn judge(scene: &Scene<'_>, evidence: &Evidence) -> Vec<Check> {
 fn unrecovered(scene: &Scene<'_>) -> Vec<String> {
     let mut faults = Vec::new();
     for person in &scene.people {
-        let failed = person.log.recoveries.iter().filter(|report| report.result != RecoveryResult::Recovered);
+        let failed = person.log.recoveries().filter(|report| report.result != RecoveryResult::Recovered);
         faults.extend(failed.map(|report| format!("{}: {} {}", person.name, report.level, report.result)));
         let path = [TransitionId::T6a, TransitionId::T7, TransitionId::T6b, TransitionId::T7];
         let mut went = person.log.transitions.iter();
@@ -61,8 +66,10 @@ fn loud(scene: &Scene<'_>, evidence: &Evidence) -> Vec<String> {
 }
 
 fn disagreeing(scene: &Scene<'_>, evidence: &Evidence) -> Vec<String> {
-    let pairs = scene.people.iter().zip(&evidence.rosters_agree);
-    pairs.filter(|(_, agrees)| !**agrees).map(|(person, _)| person.name.to_owned()).collect()
+    let pairs = scene.people.iter().zip(&evidence.roster_differences);
+    pairs
+        .filter_map(|(person, difference)| difference.as_ref().map(|text| format!("{}: {text}", person.name)))
+        .collect()
 }
 
 /// Messages that others did not get exactly once; with `outage`, also those sent in an outage count, if doubled.
@@ -105,43 +112,60 @@ fn changed_calls(scene: &Scene<'_>, evidence: &Evidence) -> Vec<String> {
         .collect()
 }
 
-/// Whether a session's roster is the one that `getConference` gave.
-pub(super) fn same_roster(_own: &RosterSnapshot, _focus: &OperationValue) -> bool {
-    false
+/// Where a session's roster differs from the document that `getConference` gave; `None`: nowhere.
+///
+/// Reads the document by itself, not through the session's own roster code, so that a fault there shows.
+pub(super) fn roster_difference(own: &RosterSnapshot, focus: &OperationValue) -> Option<String> {
+    let OperationValue::Roster(document) = focus else { return Some("the Focus sent no roster".to_owned()) };
+    let own: BTreeSet<String> = own
+        .participants
+        .iter()
+        .map(|who| {
+            let mcus: BTreeSet<McuType> = who.mcus.iter().copied().collect();
+            row(&who.uri, &who.endpoint, who.role.as_ref(), who.in_lobby, &mcus)
+        })
+        .collect();
+    let users = document.users.iter().flat_map(|users| &users.users);
+    let theirs: BTreeSet<String> = users.flat_map(rows_of_user).collect();
+    let difference: Vec<String> = own.symmetric_difference(&theirs).cloned().collect();
+    (!difference.is_empty()).then(|| difference.join(", "))
+}
+
+/// One row per Focus endpoint of a user, with all modalities of that user.
+fn rows_of_user(user: &User) -> Vec<String> {
+    let mcus: BTreeSet<McuType> = user.endpoints.iter().filter_map(c3p::info::Endpoint::mcu_type).collect();
+    let on_focus = user.endpoints.iter().filter(|endpoint| endpoint.session_type == Some(SessionType::Focus));
+    on_focus
+        .map(|endpoint| {
+            let in_lobby = endpoint.status == Some(EndpointStatus::OnHold);
+            row(&user.entity, &endpoint.entity, user.roles.first(), in_lobby, &mcus)
+        })
+        .collect()
+}
+
+fn row(uri: &str, endpoint: &str, role: Option<&Role>, in_lobby: bool, mcus: &BTreeSet<McuType>) -> String {
+    let role = role.map_or("no role", |role| role.as_str());
+    let mcus: Vec<&str> = mcus.iter().map(|mcu| mcu.short_name()).collect();
+    let lobby = if in_lobby { " in the lobby" } else { "" };
+    format!("{uri} {endpoint} {role}{lobby} [{}]", mcus.join(" "))
 }
 
 /// Prints the table (people only: scripts have the events) and the checks.
 pub(super) fn show(scene: &Scene<'_>, checks: &[Check], output: &Output) {
-    output.note("\n── what the sessions recovered from");
-    output.note(
-        "who     level           result     detected by  detected ms  total ms  operations failed  roster differences",
-    );
+    output.note("\nWhat each session recovered from:\n");
+    output.note(&line([
+        "who",
+        "level",
+        "result",
+        "detected by",
+        "detected ms",
+        "total ms",
+        "operations failed",
+        "roster differences",
+    ]));
     for person in &scene.people {
-        for repair in &person.log.repairs {
-            let (level, result) = (
-                format!("{} route, silent", repair.dialog),
-                if repair.repaired { "repaired" } else { "failed" },
-            );
-            output.note(&format!(
-                "{:<7} {level:<15} {result:<10} {:<12} {:>11} {:>9}",
-                person.name,
-                repair.detected_by,
-                "",
-                repair.total.as_millis()
-            ));
-        }
-        for report in &person.log.recoveries {
-            let by = report.detected_by.map_or_else(|| "roster".to_owned(), |detector| detector.to_string());
-            output.note(&format!(
-                "{:<7} {:<15} {:<10} {by:<12} {:>11} {:>9} {:>18} {:>19}",
-                person.name,
-                report.level.to_string(),
-                report.result.to_string(),
-                report.detected.as_millis(),
-                report.total.as_millis(),
-                report.operations_failed,
-                report.roster_changes
-            ));
+        for episode in &person.log.episodes {
+            output.note(&line(cells(person.name, episode).each_ref().map(String::as_str)));
         }
     }
     output.note("");
@@ -151,5 +175,81 @@ pub(super) fn show(scene: &Scene<'_>, checks: &[Check], output: &Output) {
             result: if check.holds { OperationResult::Ok } else { OperationResult::Failed },
             detail: check.detail.clone(),
         });
+    }
+}
+
+/// One line of the table.
+fn line(cells: [&str; 8]) -> String {
+    let [who, level, result, by, detected, total, failed, differences] = cells;
+    format!(
+        "{who:<6} {level:<22} {result:<10} {by:<11} {detected:>11} {total:>9} {failed:>18} {differences:>19}"
+    )
+}
+
+fn cells(name: &str, episode: &Episode) -> [String; 8] {
+    match episode {
+        // A repair is silent when it works: nothing fails, nobody comes or goes. When it does not, a recovery follows.
+        Episode::Repair(repair) => [
+            name.to_owned(),
+            format!("route ({}), silent", repair.dialog),
+            if repair.repaired { "repaired" } else { "not yet" }.to_owned(),
+            repair.detected_by.to_string(),
+            "0".to_owned(),
+            repair.total.as_millis().to_string(),
+            "0".to_owned(),
+            "0".to_owned(),
+        ],
+        Episode::Recovery(report) => [
+            name.to_owned(),
+            report.mcu.map_or_else(
+                || report.level.to_string(),
+                |mcu| format!("{} {}", mcu.short_name(), report.level),
+            ),
+            report.result.to_string(),
+            report.detected_by.map_or_else(|| "roster".to_owned(), |detector| detector.to_string()),
+            report.detected.as_millis().to_string(),
+            report.total.as_millis().to_string(),
+            report.operations_failed.to_string(),
+            report.roster_changes.to_string(),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use c3p::info::{ConferenceInfo, Endpoint, Users};
+    use conference::roster::Roster;
+
+    use super::*;
+
+    fn document(role: Role) -> ConferenceInfo {
+        let endpoint = |session_type| Endpoint {
+            entity: "{1}".to_owned(),
+            session_type: Some(session_type),
+            status: Some(EndpointStatus::Connected),
+            ..Endpoint::default()
+        };
+        let user = User {
+            entity: "sip:bob@example.com".to_owned(),
+            roles: vec![role],
+            endpoints: vec![endpoint(SessionType::Focus), endpoint(SessionType::Chat)],
+            ..User::default()
+        };
+        ConferenceInfo { users: Some(Users::full(vec![user])), version: Some(1), ..ConferenceInfo::default() }
+    }
+
+    /// Issue: the rosters must agree with the Focus's own, role and modalities included.
+    #[test]
+    fn rosters_are_compared() {
+        let mut roster = Roster::new("sip:bob@example.com", "{1}");
+        roster.apply(&document(Role::Attendee), true, conference::roster::Scope::Member);
+        let own: Arc<RosterSnapshot> = roster.snapshot();
+        let same = OperationValue::Roster(Box::new(document(Role::Attendee)));
+        assert_eq!(roster_difference(&own, &same), None);
+        let promoted = OperationValue::Roster(Box::new(document(Role::Presenter)));
+        assert!(roster_difference(&own, &promoted).is_some());
+        assert!(roster_difference(&own, &OperationValue::Done).is_some());
     }
 }
