@@ -336,7 +336,7 @@ impl FrontEndCore {
             Asked::Mcu { name, mcu, instance, order } => {
                 let answer = super::exec::mcu_answer(outcome);
                 if let McuAnswer::Refused = answer {
-                    tracing::info!(%mcu, ?order, "an MCU refused");
+                    tracing::info!(%mcu, "an MCU refused an order");
                 }
                 self.with_conference(&name, now, |conference, cx| {
                     conference.on_mcu_answer(&mcu, &instance, order, answer, cx);

@@ -238,6 +238,13 @@ impl Nodes {
         })
     }
 
+    /// Whether an MCU of the pool runs on this host.
+    pub(crate) fn is_mcu_host(&self, host: std::net::IpAddr) -> bool {
+        self.nodes.values().any(|node| {
+            node.record.kind == NodeKind::Mcu && node.address.is_some_and(|address| address.addr.ip() == host)
+        })
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Node> {
         self.nodes.get(name)
     }

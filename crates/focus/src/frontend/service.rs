@@ -170,6 +170,11 @@ impl FrontEndCore {
             Document::Response(_) => return Err(interior::Refusal::Malformed),
         };
         let unknown = interior::Refusal::UnknownConference;
+        // The instance is known to every participant; from elsewhere than an MCU's host it proves nothing.
+        let host = self.endpoint.flow_info(incoming.flow).map(|info| info.remote.ip());
+        if !host.is_some_and(|host| self.nodes.is_mcu_host(host)) {
+            return Err(unknown);
+        }
         let (conference, mcu) = c3p::uri::conference_of_mcu(&notify.from).ok_or(unknown)?;
         let name = conference_name(&conference).ok_or(unknown)?;
         let Some(Slot::Owned(owned)) = self.slots.get(&name) else { return Err(unknown) };

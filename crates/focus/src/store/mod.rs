@@ -108,6 +108,7 @@ pub enum StoreError {
 /// A place that several front ends share.
 ///
 /// Implementations are linearizable: a read that starts after a commit answered sees that commit.
+#[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait PoolStore: Send + Sync {
     /// The value under `key`.
@@ -180,4 +181,27 @@ pub async fn execute(store: &dyn PoolStore, request: StoreRequest) -> StoreReply
         StoreOp::Commit(txn) => store.commit(txn).await.map(StoreValue::Committed),
     };
     StoreReply { id: request.id, result }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each request of a core is one call, and its reply carries the id, whatever the store says.
+    #[tokio::test]
+    async fn execute_calls_once() {
+        let mut store = MockPoolStore::new();
+        store.expect_get().withf(|key| key == "a").once().returning(|_| Ok(None));
+        store.expect_list().withf(|prefix| prefix == "b/").once().returning(|_| Ok(Vec::new()));
+        store.expect_commit().once().returning(|_| Err(StoreError::Conflict));
+        let none = Ok(StoreValue::Entries(Vec::new()));
+        let ops = [
+            (StoreOp::Get("a".to_owned()), none.clone()),
+            (StoreOp::List("b/".to_owned()), none),
+            (StoreOp::Commit(Txn::new()), Err(StoreError::Conflict)),
+        ];
+        for (id, (op, result)) in (7..).zip(ops) {
+            assert_eq!(execute(&store, StoreRequest { id, op }).await, StoreReply { id, result });
+        }
+    }
 }
