@@ -365,7 +365,11 @@ impl Judge {
     fn modalities(&self, turn: &Turn, session: &ConferenceSession) {
         let Some(Input::Document { info, fresh: true }) = &turn.input else { return };
         let arrived = turn.before == SessionState::Connected || !turn.outputs.is_empty();
-        if session.state() != SessionState::Connected || !arrived || info.state != State::Full {
+        if session.state() != SessionState::Connected
+            || !arrived
+            || info.state != State::Full
+            || info.views.is_none()
+        {
             return;
         }
         let reported = info.mcu_view(McuType::Im).is_some_and(|view| view.mcu_status() == McuStatus::Active);

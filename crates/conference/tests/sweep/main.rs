@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use judge::Judge;
 use world::World;
 
-const SEEDS: u64 = 15_000;
+const SEEDS: u64 = 10_000;
 const STEPS: u32 = 60;
 
 /// The sequence of numbers of one seed (splitmix64).

@@ -35,6 +35,11 @@ impl Connected {
             Input::EndForAll { op } => self.end_for_all(op, cx),
             Input::Document { info, fresh } => {
                 let own = cx.roster.own_status(&info);
+                // The lobby's limited view: there is no way back there but through a recovery. Applied, it would empty the
+                // roster and end the McuSessions.
+                if own == OwnStatus::InLobby && info.is_full() && info.views.is_none() {
+                    return cx.ignore(self);
+                }
                 self.removed = own == OwnStatus::Removed || (self.removed && own == OwnStatus::Unknown);
                 if cx.follow(&info, fresh, Scope::Member) {
                     return self.into();

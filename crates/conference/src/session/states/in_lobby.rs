@@ -70,7 +70,8 @@ impl InLobby {
         }
         let join = self.join;
         let next = cx.cross(edge::T13, self, Cause::Admitted.into(), |_| Connected::new());
-        cx.enter(info, Scope::Member, false);
+        // If a failover put us here, this is the fresh document that McuSessions still wait for.
+        cx.enter(info, Scope::Member, true);
         if let Some(join) = join {
             cx.finish(join, Ok(OperationValue::Done));
         }

@@ -102,6 +102,27 @@ fn t12_from_the_conference() {
     assert_eq!(t.outputs(), ["T13 admitted", "joined bob", "M5 im"]);
 }
 
+/// The same, and the MCU is not active any more: the document of the admission is the fresh one (M8).
+#[test]
+fn m8_after_the_lobby() {
+    let mut t = Scenario::failed_over();
+    t.input(Input::RejoinAccepted);
+    t.lobby();
+    t.outputs();
+    t.im_is(Some((McuStatus::Idle, "im-1")), false);
+    assert_eq!(t.outputs(), ["T13 admitted", "joined bob", "M8 im"]);
+}
+
+/// The lobby's view while `Connected` is out of place: it would empty the roster.
+#[test]
+fn t10_not_from_connected() {
+    let mut t = Scenario::connected();
+    t.lobby();
+    assert_eq!(t.outputs(), [""; 0]);
+    assert_eq!(t.session.roster().participants.len(), 2);
+    assert_eq!(t.session.ignored_inputs(), 1);
+}
+
 /// Admitted while reconnecting: T7, attendance first, then the join returns.
 #[test]
 fn t7_admitted_meanwhile() {
