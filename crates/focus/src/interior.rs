@@ -188,3 +188,84 @@ pub fn listen_addr(uri: &Uri) -> Option<ListenAddr> {
     let addr = uri.sip_addr()?;
     Some(ListenAddr { transport: uri.transport().unwrap_or(TransportKind::Udp), addr })
 }
+
+#[cfg(test)]
+mod tests {
+    use c3p::command::{Command, CommandResult, Request as C3pRequest};
+    use sip_core::Message;
+
+    use super::*;
+
+    const CONFERENCE: &str = "sip:alice@example.com;gruu;opaque=app:conf:focus:id:7Q4W2ZK9";
+    const CHAT: &str = "sip:alice@example.com;gruu;opaque=app:conf:chat:id:7Q4W2ZK9";
+
+    fn envelope() -> Envelope {
+        let sender = "tcp:127.0.0.1:5060".parse().expect("an address");
+        Envelope { epoch: 7, instance: "im-1".to_owned(), sender }
+    }
+
+    fn resync() -> C3pRequest {
+        C3pRequest::new(3, CONFERENCE, CHAT, Command::Resync { conference: CONFERENCE.to_owned() })
+    }
+
+    fn draft() -> RequestDraft {
+        let document = Document::Request(resync());
+        let draft = request(&envelope(), &document, CONFERENCE, CHAT, || "t".to_owned()).expect("addresses");
+        draft.header("Via", "SIP/2.0/TCP 127.0.0.1:5060;branch=z9hG4bK1").max_forwards(70)
+    }
+
+    fn read(draft: &RequestDraft) -> Request {
+        match Message::parse(draft.write(), &sip_core::Limits::default()).expect("a message") {
+            Message::Request(request) => request,
+            Message::Response(_) => panic!("a request"),
+        }
+    }
+
+    fn read_answer(draft: &ResponseDraft) -> Answer {
+        match Message::parse(draft.write(), &sip_core::Limits::default()).expect("a message") {
+            Message::Response(response) => parse_answer(&response, &Limits::default()),
+            Message::Request(_) => panic!("a response"),
+        }
+    }
+
+    /// What is written is read, in both directions.
+    #[test]
+    fn round_trip() {
+        let request = read(&draft());
+        assert!(is_interior(&request));
+        let parsed = parse(&request, &Limits::default());
+        assert_eq!(parsed, Ok((envelope(), Document::Request(resync()))));
+        let response = C3pResponse::success(&resync(), CommandResult::Resync(None));
+        let done = answer(&request, 7, "im-1", &response).to_tag("x");
+        assert_eq!(read_answer(&done), Answer::Done(Box::new(response)));
+        assert_eq!(read_answer(&acknowledge(&request, 7, "im-1").to_tag("x")), Answer::Taken);
+        let stale = Refusal::StaleEpoch { current: 9 }.answer(&request, "im1").to_tag("x");
+        assert_eq!(read_answer(&stale), Answer::Refused { status: 403, current_epoch: Some(9) });
+        let garbage = acknowledge(&request, 7, "im-1").body(mime::C3P, "<response").to_tag("x");
+        assert_eq!(read_answer(&garbage), Answer::Refused { status: 500, current_epoch: None });
+    }
+
+    /// Each part that is missing or unreadable makes it malformed; without an epoch it is a client's SERVICE.
+    #[test]
+    fn malformed() {
+        for (name, value) in [
+            (EPOCH, "seven"),
+            (EPOCH, "-1"),
+            ("Contact", "<sip:example.com>"),
+            ("Content-Type", "text/plain"),
+        ] {
+            let mut draft = draft();
+            draft.set_header(name, value);
+            assert_eq!(parse(&read(&draft), &Limits::default()), Err(Refusal::Malformed), "{name}: {value}");
+        }
+        for name in [EPOCH, INSTANCE, "Contact", "Content-Type"] {
+            let mut draft = draft();
+            draft.remove_header(name);
+            assert_eq!(parse(&read(&draft), &Limits::default()), Err(Refusal::Malformed), "{name}");
+            assert_eq!(is_interior(&read(&draft)), name != EPOCH);
+        }
+        let document = Document::Request(resync());
+        let bad = request(&envelope(), &document, "alice", CHAT, || "t".to_owned());
+        assert_eq!(bad.map(|_| ()), Err(BadAddress { what: "from" }));
+    }
+}

@@ -93,11 +93,7 @@ fn path_is_the_route() {
     let contact = format!("Contact: {CONTACT}");
     let (_, binding, _) = bound(&of("sip:bob@example.com", &[&contact, path, "Path: <sip:c@192.0.2.3;lr>"]));
     let route: Vec<String> = route_to(&binding, wall()).iter().map(|one| one.uri().to_string()).collect();
-    let expected = [
-        "sip:a@192.0.2.1;lr",
-        "sip:b@192.0.2.2;lr",
-        "sip:c@192.0.2.3;lr",
-    ];
+    let expected = ["sip:a@192.0.2.1;lr", "sip:b@192.0.2.2;lr", "sip:c@192.0.2.3;lr"];
     assert_eq!(route, expected);
     let (_, direct, _) = bound(&of("sip:bob@example.com", &[&contact]));
     let route: Vec<String> = route_to(&direct, wall()).iter().map(|one| one.uri().to_string()).collect();

@@ -2,7 +2,7 @@
 //!
 //! Data with small rules, no messages: the modules beside this one send and receive.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -171,8 +171,7 @@ impl Room {
 
     /// Everything the MCU has of this conference.
     pub(super) fn full_document(&self) -> ConferenceInfo {
-        let users: BTreeSet<&str> = self.members.values().map(|member| member.user.as_str()).collect();
-        let users = users.into_iter().filter_map(|user| self.user_entry(user)).collect();
+        let users = self.user_entries(|_| true).into_values().collect();
         let mut document = ConferenceInfo::new(self.conference.clone());
         document.version = Some(self.news.version);
         document.users = Some(Users::full(users));
@@ -182,12 +181,14 @@ impl Room {
 
     /// What changed: the dirty users, whole or deleted.
     pub(super) fn partial_document(&self) -> ConferenceInfo {
+        let mut present = self.user_entries(|user| self.news.dirty.contains_key(user));
         let entry = |(user, entity): (&String, &String)| {
-            self.user_entry(user).unwrap_or_else(|| User::deleted(entity.clone()))
+            present.remove(user.as_str()).unwrap_or_else(|| User::deleted(entity.clone()))
         };
+        let users = self.news.dirty.iter().map(entry).collect();
         let mut document = ConferenceInfo::partial(self.conference.clone());
         document.version = Some(self.news.version);
-        document.users = Some(Users::partial(self.news.dirty.iter().map(entry).collect()));
+        document.users = Some(Users::partial(users));
         document.views = Some(Views::partial(vec![self.view()]));
         document
     }
@@ -197,16 +198,17 @@ impl Room {
         EntityView::of_mcu(self.uri.clone(), self.mcu, state, self.locked)
     }
 
-    fn user_entry(&self, user: &str) -> Option<User> {
-        let mut entry: Option<User> = None;
-        for member in self.members.values().filter(|member| member.user == user && member.confirmed) {
-            let entry = entry.get_or_insert_with(|| User {
+    /// The entries of these users, each with all its devices here, by canonical address.
+    fn user_entries(&self, wanted: impl Fn(&str) -> bool) -> BTreeMap<&str, User> {
+        let mut entries = BTreeMap::new();
+        for member in self.members.values().filter(|member| member.confirmed && wanted(&member.user)) {
+            let entry = entries.entry(member.user.as_str()).or_insert_with(|| User {
                 display_text: member.display.clone(),
                 ..User::new(member.entity.clone())
             });
             entry.endpoints.push(member.device_entry(self.mcu));
         }
-        entry
+        entries
     }
 }
 

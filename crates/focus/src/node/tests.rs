@@ -93,6 +93,51 @@ fn hop_forwards() {
     });
 }
 
+/// Over UDP, too: the Record-Route names the listener of the client's transport, and the token leads back to its socket.
+#[test]
+fn hop_takes_datagrams() {
+    on(async {
+        let next = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let list = vec![ListenAddr::new(sip_core::TransportKind::Tcp, next.local_addr().expect("bound"))];
+        let (reports, mut reported) = mpsc::channel(8);
+        let listen = ["tcp:127.0.0.1:0", "udp:127.0.0.1:0"].map(|text| text.parse().expect("an address"));
+        let config = HopConfig::new("px1", listen.to_vec(), list);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let hop = tokio::spawn(async move {
+            run_hop(config, reports, async { stopped.await.unwrap_or_default() }).await
+        });
+        let Some(NodeReport::Ready { listen }) = reported.recv().await else { panic!("ready") };
+        let client = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let own = client.local_addr().expect("bound");
+        let mut update = options("sip:alice@example.com").header("Contact", "<sip:bob@example.com;gruu>");
+        update.method = Method::Update;
+        let update = update.cseq(1).write();
+        let via = format!("SIP/2.0/UDP {own}");
+        let text = String::from_utf8_lossy(&update).replace("SIP/2.0/TCP 127.0.0.1:1", &via);
+        client.send_to(text.as_bytes(), listen[1].addr).await.expect("sent");
+        let (mut server, _) = next.accept().await.expect("the hop connects");
+        let request = read_head(&mut server).await;
+        let route = request.lines().find_map(|line| line.strip_prefix("Record-Route: ")).expect("a route");
+        let route: NameAddr = route.parse().expect("a name-addr");
+        assert_eq!(route.uri().sip_addr(), Some(listen[1].addr));
+        assert_eq!(route.uri().transport(), Some(sip_core::TransportKind::Udp));
+
+        // Down, over TCP, by the token.
+        let mut down = options("sip:bob@example.com").route(vec![route]);
+        down.method = Method::Info;
+        let from = NameAddr::new(Uri::parse("sip:alice@example.com").expect("a URI")).with_tag("2");
+        let to = NameAddr::new(Uri::parse("sip:bob@example.com").expect("a URI")).with_tag("1");
+        let mut pool = TcpStream::connect(listen[0].addr).await.expect("the hop listens");
+        pool.write_all(&down.from(from).to(to).cseq(1).write()).await.expect("sent");
+        let mut datagram = vec![0; 2048];
+        let (length, from) = client.recv_from(&mut datagram).await.expect("a datagram");
+        assert!(datagram[..length].starts_with(b"INFO sip:bob@example.com SIP/2.0\r\n"));
+        assert_eq!(from, listen[1].addr);
+        stop.send(()).expect("it runs");
+        assert_eq!(hop.await.expect("no panic").expect("it ran"), Stopped::Shutdown);
+    });
+}
+
 /// An MCU on a store: it says that it is ready, writes its record, answers, and ends when it is drained.
 #[test]
 fn mcu_writes_its_record_and_drains() {
