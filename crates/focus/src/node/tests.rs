@@ -144,7 +144,8 @@ fn mcu_writes_its_record_and_drains() {
     on(async {
         let store: Arc<dyn PoolStore> = Arc::new(MemoryStore::default());
         let (reports, mut reported) = mpsc::channel(8);
-        let config = McuConfig::new("im1", c3p::McuType::Im, any_port());
+        let mut config = McuConfig::new("im1", c3p::McuType::Im, any_port());
+        config.timers.lease_renew = std::time::Duration::from_millis(20);
         let shared = Arc::clone(&store);
         let mcu = tokio::spawn(async move { run_mcu(config, shared, reports, std::future::pending()).await });
         let listen = ready(&mut reported).await;
