@@ -262,6 +262,8 @@ pub struct RecoverableDialog {
     repair: Option<Repair>,
     heal: Option<Heal>,
     broken: bool,
+    /// A 430 said that our registration's route is lost: the first heal attempt waits for the new one.
+    registering: bool,
     session: Option<SessionRefresh>,
     events: VecDeque<DialogEvent>,
 }
@@ -285,6 +287,7 @@ impl RecoverableDialog {
             repair: None,
             heal: None,
             broken: false,
+            registering: false,
             session: None,
             events: VecDeque::new(),
         };
@@ -329,13 +332,15 @@ impl RecoverableDialog {
     }
 
     /// Starts the heal loop, at once or after the first gap. The session refresh rests meanwhile.
+    ///
+    /// Where the registration is lost, "at once" means: when it is renewed ([`hint`](Self::hint)), or after the gap.
     pub fn heal(&mut self, at_once: bool, ua: &mut UserAgent, now: Instant) {
         self.broken = true;
         if self.heal.is_some() {
             return;
         }
         self.heal = Some(Heal { gaps: 0, next: None, trying: None });
-        if at_once {
+        if at_once && !self.registering {
             self.try_heal(ua, now);
         } else {
             self.schedule_heal(ua, now);
@@ -616,6 +621,7 @@ impl RecoverableDialog {
         }
         if !fault.is_repairable() {
             if fault == Fault::RegistrationLost {
+                self.registering = true;
                 self.events.push_back(DialogEvent::RegistrationNeeded);
             }
             return self.lose_route(sent, fault, now);
@@ -692,6 +698,7 @@ impl RecoverableDialog {
     }
 
     fn try_heal(&mut self, ua: &mut UserAgent, now: Instant) {
+        self.registering = false;
         let update = self.update_recipe();
         let id = self.transmit(&update, Routing::Outbound, ua, now);
         let deadline = now + self.times.attempt;
