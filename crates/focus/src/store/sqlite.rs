@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +17,9 @@ use super::{Committed, Entry, Expect, PoolStore, StoreError, Txn};
 
 /// How long a call waits for another process to finish its transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pause between two tries of what SQLite does not wait for by itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Calls that may wait for the store's thread; further ones wait in their callers.
 const QUEUE_MAX: usize = 1024;
@@ -91,11 +94,27 @@ impl PoolStore for SqliteStore {
     }
 }
 
+/// Switches to the write-ahead log. The busy timeout does not cover this: SQLite refuses at once when another process
+/// of a starting pool does the same to a new file.
+fn write_ahead(connection: &Connection) -> Result<(), StoreError> {
+    let started = Instant::now();
+    loop {
+        match connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)) {
+            Ok(_) => return Ok(()),
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+                    && started.elapsed() < BUSY_TIMEOUT =>
+            {
+                thread::sleep(BUSY_PAUSE);
+            }
+            Err(error) => return Err(unavailable(error)),
+        }
+    }
+}
+
 fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
-    connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
-        .map_err(unavailable)?;
+    write_ahead(connection)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(unavailable)?;
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
@@ -209,6 +228,24 @@ mod tests {
         let second = SqliteStore::open(&path).expect("open again");
         let entry = second.get("a").await.expect("get").expect("the entry");
         assert_eq!((entry.value.as_ref(), entry.revision), (&b"1"[..], written.revision));
+    }
+
+    /// The processes of a pool start together, and each of them makes the file if it is not there.
+    #[test]
+    fn opened_by_many_at_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for round in 0..20 {
+            let path = directory.path().join(format!("pool-{round}.db"));
+            let barrier = std::sync::Barrier::new(4);
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        SqliteStore::open(&path).expect("open");
+                    });
+                }
+            });
+        }
     }
 
     /// A file of a newer version is refused, not misread.
