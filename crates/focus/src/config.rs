@@ -26,6 +26,8 @@ pub struct Timers {
     pub heartbeat: Duration,
     /// Longest wait in the lobby.
     pub lobby: Duration,
+    /// How long a conference goes on without anybody who is known by name inside.
+    pub countdown: Duration,
     /// Changes within this time share one document.
     pub coalesce: Duration,
     /// Session interval offered and accepted at most.
@@ -58,6 +60,7 @@ impl Default for Timers {
             mcu_answer: Duration::from_secs(15),
             heartbeat: Duration::from_secs(5),
             lobby: Duration::from_secs(30 * 60),
+            countdown: Duration::from_secs(10 * 60),
             coalesce: Duration::from_millis(200),
             session_interval: Duration::from_secs(1800),
             session_minimum: Duration::from_secs(90),

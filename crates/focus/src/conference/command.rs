@@ -329,6 +329,7 @@ impl Conference {
             })
             .collect();
         self.schedule_publish(true, cx);
+        self.check_countdown(cx);
         let all_failed = !results.is_empty() && results.iter().all(|one| one.failure.is_some());
         let first = results.iter().find_map(|one| one.failure.clone()).filter(|_| all_failed);
         let mut response = C3pResponse::success(request, CommandResult::SetLobbyAccess(results));

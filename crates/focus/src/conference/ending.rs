@@ -37,6 +37,7 @@ impl Conference {
             return self.end(ids::CONFERENCE_ENDED, "The last participant left", cx);
         }
         self.schedule_publish(false, cx);
+        self.check_countdown(cx);
     }
 
     /// Sends people away: the last notification, BYE, the MCUs, then everybody else (flow 10).
@@ -65,6 +66,7 @@ impl Conference {
             return self.end(ids::CONFERENCE_ENDED, "The last participant left", cx);
         }
         self.broadcast(&document, cx);
+        self.check_countdown(cx);
     }
 
     /// Ends the conference for everybody (flow 13). Its record stays, and may be activated again.
@@ -100,6 +102,7 @@ impl Conference {
         self.head.owner = None;
         self.ledger.head_changed();
         self.dialogs.clear();
+        self.countdown = None;
         self.closed = true;
     }
 

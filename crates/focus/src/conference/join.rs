@@ -69,6 +69,7 @@ impl Conference {
             self.schedule_publish(false, cx);
         }
         self.wake_up(cx);
+        self.check_countdown(cx);
         Ok(())
     }
 
@@ -239,7 +240,7 @@ impl Conference {
 }
 
 /// Anonymous people have addresses of their own kind (`auth.md` section 6).
-fn is_anonymous(user: &str) -> bool {
+pub(super) fn is_anonymous(user: &str) -> bool {
     user.ends_with("@anonymous.invalid")
 }
 

@@ -42,6 +42,7 @@ use crate::store::Txn;
 pub(crate) use command::{check_sender, read_c3p};
 pub(crate) use effect::{CallKey, CommandKey, Effect, Ledger, McuOrder, Reach, Sent};
 pub(crate) use join::Join;
+use join::is_anonymous;
 pub(crate) use mcus::McuAnswer;
 pub(crate) use participant::{Participant, PersonKey, user_key};
 pub(crate) use roster::describe;
@@ -100,6 +101,10 @@ pub(crate) struct Conference {
     /// The record goes away with the last write.
     deleted: bool,
     expires_at: Option<Instant>,
+    /// Nobody known by name is inside: it ends then.
+    countdown: Option<Instant>,
+    /// What the last document said of it, in seconds.
+    countdown_s: Option<u64>,
     wake: Option<Instant>,
 }
 
@@ -126,6 +131,8 @@ impl Conference {
             closed: false,
             deleted: false,
             expires_at: None,
+            countdown: None,
+            countdown_s: None,
             wake: None,
         }
     }
@@ -271,7 +278,8 @@ impl Conference {
     /// Finds the next instant at which something is due; called after every input.
     pub(crate) fn settle(&mut self) {
         let people = self.people.values().filter_map(Participant::wake).min();
-        let own = [people, self.publish.due(), self.mcus.wake(), self.tell_at, self.expires_at];
+        let own =
+            [people, self.publish.due(), self.mcus.wake(), self.tell_at, self.expires_at, self.countdown];
         self.wake = if self.closed { None } else { own.into_iter().flatten().min() };
     }
 
@@ -282,6 +290,10 @@ impl Conference {
         }
         if self.expires_at.is_some_and(|at| at <= cx.now) {
             return self.end(c3p::diagnostics::ids::CONFERENCE_ENDED, "The conference expired", cx);
+        }
+        if self.countdown.is_some_and(|at| at <= cx.now) {
+            let reason = "Nobody known by name is left";
+            return self.end(c3p::diagnostics::ids::CONFERENCE_ENDED, reason, cx);
         }
         if self.tell_at.is_some_and(|at| at <= cx.now) {
             self.tell_next(cx);
@@ -320,6 +332,17 @@ impl Conference {
         self.deleted = true;
         self.closed = true;
         self.ledger.head_changed();
+    }
+
+    /// Starts or stops the countdown: it runs while nobody known by name is inside (conference-info section 5.3).
+    fn check_countdown(&mut self, cx: &mut Cx<'_>) {
+        let known = |found: &Participant| found.is_in() && !is_anonymous(&found.record.user);
+        let empty = self.head.active && !self.people.is_empty() && !self.people.values().any(known);
+        if empty != self.countdown.is_some() {
+            self.countdown = empty.then(|| cx.now + cx.config.timers.countdown);
+            self.changed_state();
+            self.schedule_publish(true, cx);
+        }
     }
 
     /// Gives ownership away (a planned move): what comes later is another owner's.

@@ -97,6 +97,7 @@ impl Conference {
 
     /// The document with all pending changes, under the next version.
     pub(super) fn next_document(&mut self, cx: &Cx<'_>) -> Bytes {
+        self.countdown_s = self.countdown.map(|at| at.saturating_duration_since(cx.now).as_secs());
         self.head.version = self.head.version.saturating_add(1);
         self.ledger.head_changed();
         self.publish.due = None;

@@ -110,7 +110,7 @@ impl Conference {
             user_count: Some(u32::try_from(count).unwrap_or(u32::MAX)),
             active: Some(self.head.active),
             locked: Some(self.head.locked),
-            ..ConferenceState::default()
+            termination_countdown: self.countdown_s.and_then(|seconds| u32::try_from(seconds).ok()),
         }
     }
 

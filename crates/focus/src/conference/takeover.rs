@@ -53,6 +53,7 @@ impl Conference {
         self.to_tell = people.into_iter().map(|(_, _, key)| key).collect();
         self.resync_mcus(cx);
         self.tell_next(cx);
+        self.check_countdown(cx);
         if self.people.is_empty() {
             self.end(ids::CONFERENCE_ENDED, "The last participant left", cx);
         }

@@ -320,3 +320,21 @@ fn silent_participant_is_removed() {
     let gone = alice.documents(&mut world).remove(0);
     assert_eq!(gone.user("sip:bob@example.com").map(|user| user.state), Some(State::Deleted));
 }
+
+/// Only the lobby is left: the countdown is told and runs out; everybody is told that it is over.
+#[test]
+fn countdown_ends_a_conference_without_members() {
+    let (mut world, mut alice) = World::with_alice();
+    alice.command(&mut world, lock(true));
+    let mut dave = world.joined("dave", 7002, FE1);
+    let bye = alice.in_dialog(Method::Bye);
+    alice.ask(&mut world, bye);
+    world.net.advance(secs(599));
+    assert_eq!(world.net.node::<FrontEndCore>(FE1).conferences(), 1);
+    dave.forget(&mut world);
+    world.net.advance(secs(2));
+    let last = dave.inbox(&mut world);
+    assert_eq!(last[0].headers().get("Subscription-State"), Some("terminated;reason=noresource"));
+    assert!(last[1].headers().get("ms-diagnostics").is_some_and(|value| value.starts_with("60002;")));
+    assert_eq!(world.net.node::<FrontEndCore>(FE1).conferences(), 0);
+}
