@@ -1,7 +1,9 @@
 //! The adversary.
 
+pub mod chaos;
 pub mod client;
 pub mod clock;
+pub mod invariants;
 pub mod journal;
 pub mod ladder;
 pub mod mock;

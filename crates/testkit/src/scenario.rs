@@ -82,6 +82,12 @@ impl Scenario {
         Scenario { simulation, conference, front_ends, mcu, hops, clients: Vec::new(), topology, seed, lives: 1 }
     }
 
+    /// How clients reach the pool.
+    #[must_use]
+    pub fn topology(&self) -> Topology {
+        self.topology
+    }
+
     /// Adds a client, not joined.
     pub fn add_client(&mut self, name: &str) -> HostId {
         let servers = match self.topology {
