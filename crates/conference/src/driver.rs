@@ -25,7 +25,8 @@ const READERS_MAX: usize = 64;
 
 /// Binds the sockets and spawns the task.
 pub(crate) async fn start(config: EndpointConfig) -> io::Result<mpsc::Sender<ToDriver>> {
-    let limits = sip_core::Limits::default().with_message_bytes(config.message_bytes_max);
+    let most = config.message_bytes_max;
+    let limits = sip_core::Limits::default().with_message_bytes(most).with_body_bytes(most);
     let transport = Transport::bind(&[], TransportConfig::default().with_limits(limits)).await?;
     let (tx, rx) = mpsc::channel(COMMANDS_MAX);
     let mut ua_config = UserAgentConfig::new(config.identity(), config.servers.clone());
@@ -124,6 +125,9 @@ impl Driver {
             }
             ToDriver::CallId { id, mcu, reply } => {
                 let _ = reply.send(self.core.call_id(id, mcu));
+            }
+            ToDriver::Uri { id, reply } => {
+                let _ = reply.send(self.core.uri(id));
             }
             ToDriver::Schedule { options, reply } => {
                 self.next_schedule += 1;

@@ -232,6 +232,7 @@ pub(crate) enum ToDriver {
     Typing { id: ConferenceId, types: bool },
     Status { id: ConferenceId, reply: oneshot::Sender<Status> },
     CallId { id: ConferenceId, mcu: McuType, reply: oneshot::Sender<Option<String>> },
+    Uri { id: ConferenceId, reply: oneshot::Sender<Option<String>> },
     Schedule { options: ScheduleOptions, reply: oneshot::Sender<Result<Scheduled, OperationError>> },
     Dropped { id: ConferenceId },
     Shutdown { reply: oneshot::Sender<()> },
@@ -436,6 +437,14 @@ impl Conference {
         let (reply, answer) = oneshot::channel();
         self.held.shared.tx.send(ToDriver::Status { id: self.held.id, reply }).await.ok()?;
         answer.await.ok()
+    }
+
+    /// The URI of the conference that is being joined or was joined last; for a conference that is made by
+    /// [`join_new`](Self::join_new) once the Factory has answered.
+    pub async fn uri(&self) -> Option<String> {
+        let (reply, answer) = oneshot::channel();
+        self.held.shared.tx.send(ToDriver::Uri { id: self.held.id, reply }).await.ok()?;
+        answer.await.ok().flatten()
     }
 
     /// The Call-ID of the dialog of a call, while there is one: it stays the same for as long as the call lives.

@@ -127,7 +127,9 @@ impl HopCore {
                 Event::Oneway { flow, request } => {
                     self.on_request(Incoming { flow, tx: None, request: &request }, now);
                 }
-                Event::Rejected { status, reason, .. } => tracing::debug!(?status, reason, "message refused"),
+                Event::Rejected { status, reason, .. } => {
+                    tracing::info!(status = status.unwrap_or_default(), reason, "message refused");
+                }
                 // Answers to requests that are over already, and connections that carried nothing of ours.
                 _ => {}
             }

@@ -222,7 +222,9 @@ impl McuCore {
                         self.on_no_answer(purpose, step, error, now);
                     }
                 }
-                Event::Rejected { status, reason, .. } => tracing::debug!(?status, reason, "message refused"),
+                Event::Rejected { status, reason, .. } => {
+                    tracing::info!(status = status.unwrap_or_default(), reason, "message refused");
+                }
                 // Unconfirmed calls have a deadline of their own, and flows are looked at when they are used.
                 _ => {}
             }

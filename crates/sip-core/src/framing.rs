@@ -181,12 +181,12 @@ impl StreamFramer {
     fn total_length(&self, head: usize) -> Result<usize, ParseErrorKind> {
         let body = scan::content_length(&self.buf[..head])?.ok_or(ParseErrorKind::ContentLengthMissing)?;
         let body = usize::try_from(body).unwrap_or(usize::MAX);
-        if body > self.limits.body_bytes {
-            return Err(ParseErrorKind::BodyTooLarge);
-        }
+        // The limit on the whole message comes first: over it the connection has to go (513).
         match head.checked_add(body) {
-            Some(total) if total <= self.limits.message_bytes => Ok(total),
-            Some(_) | None => Err(ParseErrorKind::MessageTooLarge),
+            Some(total) if total > self.limits.message_bytes => Err(ParseErrorKind::MessageTooLarge),
+            Some(_) if body > self.limits.body_bytes => Err(ParseErrorKind::BodyTooLarge),
+            Some(total) => Ok(total),
+            None => Err(ParseErrorKind::MessageTooLarge),
         }
     }
 

@@ -247,6 +247,15 @@ impl ClientCore {
         self.conversations.get(&id).map(|conversation| conversation.session.status())
     }
 
+    /// The URI of the conference that a session joins or joined.
+    #[must_use]
+    pub fn uri(&self, id: ConferenceId) -> Option<String> {
+        match &self.conversations.get(&id)?.target {
+            Some(JoinTarget::Uri(uri)) => Some(uri.clone()),
+            Some(JoinTarget::New(_)) | None => None,
+        }
+    }
+
     /// The Call-ID of the call to an MCU, while there is one.
     #[must_use]
     pub fn call_id(&self, id: ConferenceId, mcu: McuType) -> Option<String> {

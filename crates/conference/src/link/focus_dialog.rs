@@ -61,6 +61,7 @@ impl FocusLink {
                 return self.front_end_lost(Detector::D12, now, reply, None);
             }
             Some(ids::REPLACED) => EndedReason::Replaced,
+            Some(ids::REMOVED) if self.in_lobby => EndedReason::Denied,
             Some(ids::REMOVED) => EndedReason::Ejected,
             Some(ids::ENDED_BY_PRESENTER | ids::CONFERENCE_ENDED) => EndedReason::Ended,
             Some(ids::LOBBY_TIMEOUT) => EndedReason::LobbyTimeout,

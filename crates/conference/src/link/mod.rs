@@ -137,6 +137,8 @@ pub struct FocusLink {
     rejoining: bool,
     /// Whether the last loss of the route came after a silent repair that failed.
     repair_tried: bool,
+    /// The newest document shows our endpoint in the lobby: to be rejected then is to be denied.
+    in_lobby: bool,
     commands: HashMap<u64, OperationId>,
     tokens: BTreeMap<Token, u64>,
     heard_at: Option<Instant>,
@@ -174,6 +176,7 @@ impl FocusLink {
             told_with_others: false,
             rejoining: false,
             repair_tried: false,
+            in_lobby: false,
             commands: HashMap::new(),
             tokens: BTreeMap::new(),
             heard_at: None,

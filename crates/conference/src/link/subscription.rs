@@ -156,6 +156,7 @@ impl FocusLink {
                 self.told_with_others = true;
                 self.front_end_lost(Detector::D9, now, reply, None);
             }
+            "rejected" if self.in_lobby => self.events.push_back(ended(EndedReason::Denied)),
             "rejected" => self.events.push_back(ended(EndedReason::Ejected)),
             "noresource" | "invariant" => self.events.push_back(ended(EndedReason::Ended)),
             "giveup" => self.events.push_back(ended(EndedReason::LobbyTimeout)),
@@ -168,6 +169,10 @@ impl FocusLink {
         match ConferenceInfo::parse(body, &c3p::Limits::default()) {
             Ok(info) => {
                 let full = info.is_full();
+                let own = info.user(&self.user).and_then(|user| user.focus_endpoint(&self.endpoint));
+                if let Some(own) = own.filter(|own| own.state != c3p::info::State::Deleted) {
+                    self.in_lobby = own.status == Some(c3p::info::EndpointStatus::OnHold);
+                }
                 let Some(sub) = &mut self.subscription else { return };
                 let fresh = full && std::mem::take(&mut sub.awaits_document);
                 sub.bad_documents = 0;

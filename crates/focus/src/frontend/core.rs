@@ -61,6 +61,8 @@ pub(super) enum Wanted {
     WriteConflict { name: String },
     /// The head, because the own lease is old.
     Verify { name: String, held: Box<super::ownership::Held> },
+    /// The head, because the own lease had run out.
+    Check { name: String },
     /// All heads, to find those of the dead.
     Sweep,
     /// A conference was made.
@@ -316,7 +318,9 @@ impl FrontEndCore {
                 let events = self.nodes.refused(addr);
                 self.on_node_events(events, now);
             }
-            Event::Rejected { status, reason, .. } => tracing::info!(?status, reason, "message refused"),
+            Event::Rejected { status, reason, .. } => {
+                tracing::info!(status = status.unwrap_or_default(), reason, "message refused");
+            }
             _ => {}
         }
     }

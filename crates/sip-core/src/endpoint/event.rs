@@ -123,7 +123,7 @@ pub enum Event {
         /// What it was answered with.
         status: Option<u16>,
         /// What was wrong with it.
-        reason: &'static str,
+        reason: String,
     },
     /// The answer to a keep-alive came.
     Pong {

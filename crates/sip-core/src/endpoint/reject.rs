@@ -30,6 +30,6 @@ impl Endpoint {
         } else {
             self.counters.malformed_dropped += 1;
         }
-        self.events.push_back(Event::Rejected { flow, status, reason: "malformed message" });
+        self.events.push_back(Event::Rejected { flow, status, reason: error.to_string() });
     }
 }
