@@ -73,7 +73,7 @@ pub(crate) struct Settling {
 impl FrontEndCore {
     /// Brings a request to its conference, wherever that is.
     pub(super) fn bring_to(&mut self, name: &str, held: Held, now: Instant) {
-        let fresh = self.lease_is_fresh(now);
+        let fresh = self.may_act(name, now);
         match self.slots.get_mut(name) {
             Some(Slot::Owned(conference)) if conference.is_closed() => {
                 // The last write is still under way: the next owner is found behind it.
@@ -145,7 +145,10 @@ impl FrontEndCore {
 
     /// Something of a slot is due.
     pub(super) fn slot_due(&mut self, name: &str, now: Instant) {
+        let may_act = self.may_act(name, now);
         match self.slots.get_mut(name) {
+            // Who may not be the owner any more does nothing by himself.
+            Some(Slot::Owned(_)) if !may_act => self.set_wake(name, Some(now + LOOK_AGAIN)),
             Some(Slot::Owned(_)) => {
                 self.with_conference(name, now, |conference, cx| conference.handle_timeout(cx));
             }

@@ -1,5 +1,6 @@
 //! Being a node of the pool: the own beat, the others' records, heartbeats, deaths, and giving everything away.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use sip_core::{Method, NameAddr, RequestDraft, Target, Uri};
@@ -8,7 +9,7 @@ use super::FrontEndCore;
 use super::core::{Asked, Wanted};
 use super::nodes::NodeEvent;
 use super::ownership::Slot;
-use crate::record::{NodeKind, NodeRecord, Record, VERSION, key};
+use crate::record::{ConferenceHead, NodeKind, NodeRecord, Record, VERSION, key};
 use crate::report::{NodeChange, NodeReport};
 use crate::store::{Entry, Expect, StoreError, StoreOp, StoreValue, Txn};
 
@@ -32,6 +33,8 @@ pub(super) struct PoolState {
     pub(super) replaced: bool,
     interior_id: u64,
     swept: bool,
+    /// Conferences that may be somebody else's by now: the own lease had run out.
+    unchecked: BTreeSet<String>,
 }
 
 impl PoolState {
@@ -52,6 +55,7 @@ impl PoolState {
             replaced: false,
             interior_id: 0,
             swept: false,
+            unchecked: BTreeSet::new(),
         }
     }
 
@@ -77,8 +81,12 @@ impl FrontEndCore {
         self.drained_if_empty();
     }
 
-    /// Whether the own lease is young enough to act on what is in memory (half of it is the margin for slow writes).
-    pub(super) fn lease_is_fresh(&self, now: Instant) -> bool {
+    /// Whether the own lease is young enough to act on what is in memory of a conference.
+    pub(super) fn may_act(&self, name: &str, now: Instant) -> bool {
+        self.lease_is_fresh(now) && !self.pool.unchecked.contains(name)
+    }
+
+    fn lease_is_fresh(&self, now: Instant) -> bool {
         let margin = self.config.timers.lease_renew / 2;
         let lease = self.config.timers.lease.saturating_sub(margin);
         self.pool.renewed.is_some_and(|at| now.saturating_duration_since(at) < lease)
@@ -140,18 +148,48 @@ impl FrontEndCore {
     /// The beat was written, or not.
     pub(super) fn on_beat(&mut self, result: Result<StoreValue, StoreError>, now: Instant) {
         self.pool.renewing = false;
-        let timers = &self.config.timers;
+        let (renew, retry) = (self.config.timers.lease_renew, self.config.timers.store_retry);
         match result {
             Ok(StoreValue::Committed(committed)) => {
                 self.pool.revision = Some(committed.revision);
+                let fresh = self.lease_is_fresh(now);
                 self.pool.renewed = Some(self.pool.begun);
-                self.pool.renew_at = now.max(self.pool.begun + timers.lease_renew);
+                if !fresh {
+                    self.check_all();
+                }
+                self.pool.renew_at = now.max(self.pool.begun + renew);
             }
             Err(StoreError::Conflict) => {
                 self.pool.renewing = true;
                 self.want(StoreOp::Get(key::node(&self.config.name)), Wanted::OwnRecord);
             }
-            Ok(StoreValue::Entries(_)) | Err(_) => self.pool.renew_at = now + timers.store_retry,
+            Ok(StoreValue::Entries(_)) | Err(_) => self.pool.renew_at = now + retry,
+        }
+    }
+
+    /// The own lease had run out: every conference may have another owner by now.
+    fn check_all(&mut self) {
+        for name in self.owned() {
+            self.want(StoreOp::Get(key::head(&name)), Wanted::Check { name: name.clone() });
+            self.pool.unchecked.insert(name);
+        }
+    }
+
+    /// The head of a conference was read to see whose it is.
+    pub(super) fn on_check(&mut self, name: &str, result: Result<StoreValue, StoreError>, now: Instant) {
+        let Ok(StoreValue::Entries(entries)) = result else {
+            return self.want_later(
+                StoreOp::Get(key::head(name)),
+                Wanted::Check { name: name.to_owned() },
+                now,
+            );
+        };
+        self.pool.unchecked.remove(name);
+        let head = entries.first().and_then(|entry| ConferenceHead::decode(&entry.value).ok());
+        let ours = head.is_some_and(|head| head.owner.as_ref() == Some(&self.me));
+        let closed = matches!(self.slots.get(name), Some(Slot::Owned(conference)) if conference.is_closed());
+        if !ours && !closed {
+            self.depose(name, now);
         }
     }
 
@@ -280,7 +318,7 @@ impl FrontEndCore {
             return;
         }
         for entry in entries {
-            let Ok(head) = crate::record::ConferenceHead::decode(&entry.value) else { continue };
+            let Ok(head) = ConferenceHead::decode(&entry.value) else { continue };
             let Some(name) = entry.key.strip_prefix(key::HEADS).map(str::to_owned) else { continue };
             let orphan = match &head.owner {
                 Some(owner) => {

@@ -210,6 +210,7 @@ impl FrontEndCore {
             }
             Wanted::Write { name } => self.on_write(&name, result, now),
             Wanted::WriteConflict { name } => self.on_write_conflict(&name, result, now),
+            Wanted::Check { name } => self.on_check(&name, result, now),
             Wanted::Verify { name, held } => self.on_verify(&name, *held, result, now),
             Wanted::Created { incoming, request, head } => {
                 self.on_created(&incoming, &request, &head, result, now);

@@ -4,6 +4,7 @@ mod flows;
 mod pool;
 mod refusals;
 mod store;
+mod sweep;
 mod ways;
 
 use std::time::{Duration, Instant};
