@@ -1,5 +1,7 @@
 //! The subscription to the roster: SUBSCRIBE, its refreshes, notifications, and how it ends.
 
+use c3p::info::EndpointStatus;
+
 use super::*;
 
 /// How long a subscription is asked to last (RFC 4575 section 3: one hour).
@@ -170,8 +172,11 @@ impl FocusLink {
             Ok(info) => {
                 let full = info.is_full();
                 let own = info.user(&self.user).and_then(|user| user.focus_endpoint(&self.endpoint));
-                if let Some(own) = own.filter(|own| own.state != c3p::info::State::Deleted) {
-                    self.in_lobby = own.status == Some(c3p::info::EndpointStatus::OnHold);
+                match own.and_then(|own| own.status) {
+                    Some(EndpointStatus::OnHold) => self.in_lobby = true,
+                    Some(EndpointStatus::Connected) => self.in_lobby = false,
+                    // The last document shows how we left, not where we were.
+                    _ => {}
                 }
                 let Some(sub) = &mut self.subscription else { return };
                 let fresh = full && std::mem::take(&mut sub.awaits_document);
