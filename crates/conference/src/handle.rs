@@ -386,6 +386,11 @@ impl Conference {
         self.run(Action::Command(Command::Eject { user: user.to_owned() }))
     }
 
+    /// Removes a participant from one modality: his call to that MCU ends, he stays in the conference. Role: leader.
+    pub fn eject_from(&self, mcu: McuType, user: &str) -> Operation {
+        self.run(Action::Command(Command::EjectFrom { mcu, user: user.to_owned() }))
+    }
+
     /// Makes a participant a leader. Role: leader.
     pub fn promote(&self, user: &str) -> Operation {
         self.run(Action::Command(Command::SetRole {

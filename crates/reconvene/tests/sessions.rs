@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Pool, patient};
-use reconvene::{JoinOptions, OperationError, OperationName, OperationValue};
+use reconvene::{JoinOptions, McuType, OperationError, OperationName, OperationValue};
 
 /// T3a, T4: one leaves, the other sees it and stays.
 #[tokio::test]
@@ -101,6 +101,29 @@ async fn ejecting() {
     assert!(matches!(refused, OperationError::Failure { .. }), "{refused:?}");
     let nobody = patient("the eject", alice.conference.eject("sip:nobody@example.com")).await.unwrap_err();
     assert_eq!(nobody.c3p_code(), Some("userDoesntExist"), "{nobody:?}");
+}
+
+/// Section 3.2 of c3p.md, class "MCU": one modality drops somebody; the session and everything else of his go on.
+#[tokio::test]
+async fn ejecting_from_the_im_mcu_only() {
+    let pool = Pool::start(1).await;
+    let (mut alice, scheduled) = pool.scheduled().await;
+    let mut bob = pool.person("bob").await;
+    for person in [&mut alice, &mut bob] {
+        person.join(&scheduled.uri).await.unwrap();
+        person.sees("M1 im").await;
+        patient("the call", person.conference.call(McuType::Im)).await.unwrap();
+    }
+    bob.sees("updated sip:bob@example.com").await;
+    patient("the message", bob.conference.say("hello")).await.unwrap();
+    alice.sees("message sip:bob@example.com hello").await;
+    patient("the eject", alice.conference.eject_from(McuType::Im, &bob.uri)).await.unwrap();
+    bob.sees("call terminated remote").await;
+    let alone = patient("the message", bob.conference.say("anybody?")).await.unwrap_err();
+    assert!(matches!(alone, OperationError::InvalidState { .. }), "{alone:?}");
+    assert_eq!(bob.transitions(), ["T1 local-join", "T2 joined"]);
+    let refused = patient("the eject", bob.conference.eject_from(McuType::Im, &alice.uri)).await.unwrap_err();
+    assert_eq!(refused.sip_status(), Some(403), "{refused:?}");
 }
 
 /// Roles: promoted and demoted people see it in the roster, and may what their role may.

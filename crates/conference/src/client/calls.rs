@@ -25,6 +25,13 @@ impl ClientCore {
                 let outcome = CommandOutcome::Success(OperationValue::Done);
                 conversation.session.handle_input(Input::CommandAnswered { op, outcome }, now);
             }
+            Command::EjectFrom { mcu, user } => {
+                let Some(link) = &mut conversation.link else { return };
+                let mut channel = LinkChannel { link, ua, now };
+                if mcu::channel::eject(&mut channel, op.0, mcu, &user).is_err() {
+                    conversation.session.handle_input(unsupported(op), now);
+                }
+            }
             other => {
                 let Some(link) = &mut conversation.link else { return };
                 match focus_command(other, link.conference()) {
@@ -104,6 +111,23 @@ impl ClientCore {
     }
 }
 
+/// The Focus dialog, as an McuSession's commands see it.
+struct LinkChannel<'a> {
+    link: &'a mut FocusLink,
+    ua: &'a mut UserAgent,
+    now: Instant,
+}
+
+impl mcu::FocusChannel for LinkChannel<'_> {
+    fn conference(&self) -> String {
+        self.link.conference().to_owned()
+    }
+
+    fn send(&mut self, ticket: u64, mcu_uri: &str, command: cccp::Command) {
+        self.link.mcu_command(OperationId(ticket), mcu_uri, command, self.ua, self.now);
+    }
+}
+
 /// The C3P command for what the application asked, where the Focus carries it out.
 fn focus_command(command: Command, conference: &str) -> Option<cccp::Command> {
     let conference = conference.to_owned();
@@ -120,7 +144,8 @@ fn focus_command(command: Command, conference: &str) -> Option<cccp::Command> {
         Command::FetchRoster => {
             Some(cccp::Command::GetConference { key: cccp::ConferenceKey::Entity(conference) })
         }
-        Command::Mute { .. }
+        Command::EjectFrom { .. }
+        | Command::Mute { .. }
         | Command::Invite { .. }
         | Command::Call { .. }
         | Command::Hangup { .. }

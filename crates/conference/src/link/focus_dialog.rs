@@ -125,8 +125,9 @@ impl FocusLink {
             }
             DialogEvent::Confirmed => {
                 let why = self.suspicion.take().map(|(why, _)| why);
-                // Notifications may have been lost with the flow; a lost subscription is made anew.
-                if matches!(why, Some(Detector::D13 | Detector::D8)) || self.subscription.is_none() {
+                // Notifications may have been lost with the flow; a lost subscription is made anew, a refused one later.
+                let lost = self.subscription.is_none() && self.subscribe_again.is_none();
+                if matches!(why, Some(Detector::D13 | Detector::D8)) || lost {
                     self.refresh(false, ua, now);
                 }
             }

@@ -127,6 +127,9 @@ pub struct FocusLink {
     /// What the dialog's next recovery was caused by, where it was not a command: a lost flow (D13) or silence (D16).
     suspicion: Option<(Detector, Instant)>,
     subscription: Option<Subscription>,
+    /// A SUBSCRIBE was refused while the Focus dialog lives: when to try again, and how often it was refused in a row.
+    subscribe_again: Option<Instant>,
+    subscribe_refused: u32,
     ending: Option<Ending>,
     ended: bool,
     /// The route is being healed: only a fresh roster ends that.
@@ -170,6 +173,8 @@ impl FocusLink {
             dialog: None,
             suspicion: None,
             subscription: None,
+            subscribe_again: None,
+            subscribe_refused: 0,
             ending: None,
             ended: false,
             healing: false,
@@ -241,6 +246,7 @@ impl FocusLink {
         self.commands.clear();
         self.tokens.clear();
         self.suspicion = None;
+        self.subscribe_again = None;
         if let Some(mut dialog) = self.dialog.take() {
             dialog.stop(ua);
         }
@@ -257,8 +263,30 @@ impl FocusLink {
 
     /// Sends a command; its `requestId` stays the same in every repetition.
     pub fn command(&mut self, op: OperationId, command: cccp::Command, ua: &mut UserAgent, now: Instant) {
+        let request = self.c3p_request(command);
+        self.submit(op, request, ua, now);
+    }
+
+    /// Sends a command that the Focus is to hand on to one MCU.
+    pub fn mcu_command(
+        &mut self,
+        op: OperationId,
+        mcu_uri: &str,
+        command: cccp::Command,
+        ua: &mut UserAgent,
+        now: Instant,
+    ) {
+        let request = self.c3p_request(command).with_mcu_uri(mcu_uri);
+        self.submit(op, request, ua, now);
+    }
+
+    fn c3p_request(&mut self, command: cccp::Command) -> cccp::Request {
         let request_id = self.next_request_id();
-        let request = cccp::Request::new(request_id, self.user.as_str(), self.conference.as_str(), command);
+        cccp::Request::new(request_id, self.user.as_str(), self.conference.as_str(), command)
+    }
+
+    fn submit(&mut self, op: OperationId, request: cccp::Request, ua: &mut UserAgent, now: Instant) {
+        let request_id = request.request_id;
         let Some(dialog) = &mut self.dialog else {
             let reply = transport("there is no dialog with the Focus");
             self.events.push_back(refused(op, reply));
@@ -304,6 +332,7 @@ impl FocusLink {
         if self.dialog.is_none() || self.ending.is_some() {
             return;
         }
+        self.subscribe_again = None;
         match &mut self.subscription {
             Some(sub) if sub.request.is_some() => {
                 sub.off_route |= off_route;
@@ -351,6 +380,7 @@ impl FocusLink {
         }
         self.commands.clear();
         self.tokens.clear();
+        self.subscribe_again = None;
         self.ending = Some(ending);
         self.finish_ending();
     }
@@ -361,7 +391,8 @@ impl FocusLink {
         let dialog = self.dialog.as_ref().and_then(RecoverableDialog::poll_timeout);
         let subscription = self.subscription.as_ref().and_then(|sub| sub.refresh_at);
         let ending = self.ending.as_ref().and_then(|ending| ending.deadline);
-        [attempt, dialog, subscription, ending, self.idle_at()].into_iter().flatten().min()
+        let again = self.subscribe_again;
+        [attempt, dialog, subscription, again, ending, self.idle_at()].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -381,6 +412,9 @@ impl FocusLink {
             if let Some(sub) = &mut self.subscription {
                 sub.refresh_at = None;
             }
+            self.refresh(false, ua, now);
+        }
+        if self.subscribe_again.is_some_and(|at| at <= now) {
             self.refresh(false, ua, now);
         }
         if self.idle_at().is_some_and(|at| at <= now) {

@@ -6,6 +6,8 @@ use super::*;
 
 /// How long a subscription is asked to last (RFC 4575 section 3: one hour).
 const SUBSCRIPTION_S: u32 = 3600;
+/// The gaps between a refused SUBSCRIBE and the next one while the Focus dialog lives, the last one repeated.
+const AGAIN_GAPS_S: [u64; 6] = [2, 4, 8, 16, 30, 60];
 
 impl FocusLink {
     pub(super) fn subscribe(&mut self, ua: &mut UserAgent, now: Instant) {
@@ -69,6 +71,7 @@ impl FocusLink {
             },
             (None, None) => {}
         }
+        self.subscribe_refused = 0;
         let granted = response.headers().get("Expires").and_then(|value| value.trim().parse().ok());
         let seconds: u32 = granted.unwrap_or(SUBSCRIPTION_S).max(1);
         sub.refresh_at = Some(now + Duration::from_secs(u64::from(seconds)) * 4 / 5);
@@ -79,12 +82,12 @@ impl FocusLink {
 
     /// The subscription could not be made or refreshed: what that means depends on what we were doing.
     pub(super) fn on_subscribe_failed(&mut self, reply: Reply, ua: &mut UserAgent, now: Instant) {
-        let gone = reply.sip_status == Some(481);
-        let off_route = self.subscription.as_ref().is_some_and(|sub| sub.off_route);
+        let (refresh, off_route) =
+            self.subscription.as_ref().map_or((false, false), |sub| (sub.dialog.is_some(), sub.off_route));
         if self.attempt.is_some() {
             return self.give_up_attempt(reply, ua, now);
         }
-        if gone {
+        if refresh && reply.sip_status == Some(481) {
             // The subscription is lost; whether the Focus dialog is, too, a probe tells (D8).
             self.subscription = None;
             if off_route {
@@ -94,28 +97,32 @@ impl FocusLink {
             }
             return;
         }
-        // Not healed until a roster came: back to the loop.
-        if let Some(sub) = &mut self.subscription {
-            sub.off_route = true;
-            if sub.dialog.is_none() {
-                self.subscription = None;
-            }
+        match &mut self.subscription {
+            Some(sub) if refresh => sub.off_route = true,
+            Some(_) | None => self.subscription = None,
         }
-        if let Some(dialog) = &mut self.dialog {
-            if off_route {
-                if self.healing {
-                    self.events.push_back(Input::HealFailed { error: WireFailure::Refused(reply) });
-                    dialog.heal(false, ua, now);
-                    return self.drain_dialog(ua, now);
-                }
-                let evidence = evidence(Detector::D6, now, &reply);
-                self.events.push_back(Input::RouteLost { evidence, failed: None });
-            } else {
-                self.suspicion.get_or_insert((Detector::D6, now));
-                dialog.probe(ua, now);
-            }
+        let Some(dialog) = &mut self.dialog else { return };
+        if self.healing {
+            // Not healed until a roster came: back to the loop.
+            self.events.push_back(Input::HealFailed { error: WireFailure::Refused(reply) });
+            dialog.heal(false, ua, now);
+        } else if off_route {
+            let evidence = evidence(Detector::D6, now, &reply);
+            self.events.push_back(Input::RouteLost { evidence, failed: None });
+        } else {
+            self.suspicion.get_or_insert((Detector::D6, now));
+            dialog.probe(ua, now);
+            self.subscribe_later(now);
         }
         self.drain_dialog(ua, now);
+    }
+
+    /// Without a new document nobody knows what was missed meanwhile: once more, at a pace that burdens nobody.
+    fn subscribe_later(&mut self, now: Instant) {
+        let refused = usize::try_from(self.subscribe_refused).unwrap_or(usize::MAX);
+        let gap = AGAIN_GAPS_S[refused.min(AGAIN_GAPS_S.len() - 1)];
+        self.subscribe_refused = self.subscribe_refused.saturating_add(1);
+        self.subscribe_again = Some(now + Duration::from_secs(gap));
     }
 
     pub(super) fn on_notify(&mut self, request: &Request, ua: &mut UserAgent, now: Instant) {

@@ -97,6 +97,13 @@ pub enum Command {
         /// User entity.
         user: String,
     },
+    /// Remove a participant from one modality only: a command of its McuSession.
+    EjectFrom {
+        /// Which modality.
+        mcu: McuType,
+        /// User entity.
+        user: String,
+    },
     /// Change a participant's role (`modifyUserRoles`).
     SetRole {
         /// User entity.
@@ -162,7 +169,7 @@ impl Command {
             Self::Lock { locked: false } => OperationName::Unlock,
             Self::Admit { .. } => OperationName::Admit,
             Self::Deny { .. } => OperationName::Deny,
-            Self::Eject { .. } => OperationName::Eject,
+            Self::Eject { .. } | Self::EjectFrom { .. } => OperationName::Eject,
             Self::SetRole { role: Role::Presenter, .. } => OperationName::Promote,
             Self::SetRole { .. } => OperationName::Demote,
             Self::Mute { muted: true, .. } => OperationName::Mute,
@@ -185,6 +192,7 @@ impl Command {
             | Self::SetRole { .. }
             | Self::FetchRoster
             | Self::Invite { .. } => Carrier::Session,
+            Self::EjectFrom { mcu, .. } => Carrier::Mcu(*mcu),
             Self::Mute { .. } => Carrier::Mcu(McuType::Av),
             Self::Call { mcu } => Carrier::Mcu(*mcu),
             Self::Hangup { mcu } => Carrier::Call(*mcu),
