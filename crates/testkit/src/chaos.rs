@@ -22,8 +22,10 @@ use crate::scenario::{Scenario, Topology};
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 /// How long faults come.
 const FAULTS: Duration = Duration::from_secs(150);
-/// How long what is mended has to recover (L1).
-const MENDED_S: u64 = 100;
+/// How long what is mended has to recover (L1): who is idle learns of a silent failover by the probe of D16, after 120 s.
+const MENDED_S: u64 = 140;
+/// And then to see the change that shows who missed a notification.
+const SETTLED_S: u64 = 10;
 /// The longest orderly end: two times 32 s, and a little.
 const ENDING_S: u64 = 130;
 
@@ -191,6 +193,9 @@ impl Run {
         }
         self.mend_all();
         self.advance(Duration::from_secs(MENDED_S))?;
+        // A BENOTIFY that was lost shows by the gap before the next one.
+        self.scenario.conference.borrow_mut().add_person("sip:zoe@example.com");
+        self.advance(Duration::from_secs(SETTLED_S))?;
         self.check_liveness()?;
         for client in self.scenario.clients.clone() {
             self.scenario.leave(client);

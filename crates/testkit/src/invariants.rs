@@ -240,6 +240,7 @@ impl Client {
             App::Call { state, cause, .. } => {
                 if *state == "terminated" && matches!(*cause, "mcu-failover" | "instance-changed" | "mcu-gone") {
                     self.may_hang_up = true;
+                    self.retrying_step = record.step;
                 }
                 Ok(())
             }

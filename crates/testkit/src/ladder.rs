@@ -15,6 +15,8 @@ pub fn ladder(journal: &Journal, names: &[String], last: usize) -> String {
     let mut lines = Vec::new();
     for record in journal.records() {
         let Some(text) = (match &record.what {
+            // Keep-alives are empty lines.
+            What::Sent(packet) | What::Lost(packet) if packet.bytes.len() <= 4 => None,
             What::Sent(packet) => Some(message_line(packet, &name)),
             What::Lost(packet) => Some(format!("  x lost: {}", message_line(packet, &name))),
             What::Delivered(_) => None,

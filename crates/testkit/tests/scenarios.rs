@@ -528,3 +528,18 @@ fn d13_killed_hop_is_repaired_silently() {
     let said = scenario.say(bob, "over the other hop");
     scenario.done(bob, said);
 }
+
+/// D13 with a refresh that is refused: asked again until the document comes. Found by the sweep (seed 302).
+#[test]
+fn d13_refused_refresh_is_repeated() {
+    let (mut scenario, bob) = Scenario::connected(Topology::Direct);
+    let front_end = scenario.front_ends[0];
+    scenario.focus(|focus, _| (0..3).for_each(|_| focus.script.next(Method::Subscribe, Action::status(500))));
+    let mark = scenario.mark();
+    scenario.simulation.reset(bob, front_end);
+    scenario.conference.borrow_mut().add_person("sip:carol@example.com");
+    scenario.run(30);
+    assert_eq!(scenario.attendance(bob, mark), ["joined sip:carol@example.com"], "{}", scenario.flow());
+    assert_eq!(scenario.requests(bob, "SUBSCRIBE", mark).len(), 4);
+    assert_eq!(scenario.rows(bob, mark), [""; 0]);
+}
