@@ -17,7 +17,7 @@ impl Source {
     /// The lines that are not tests: all before the first `#[cfg(test)]`, none of a file of tests.
     pub(crate) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_test = ["/tests/", "/benches/", "/examples/"].iter().any(|part| self.path.contains(part))
-            || self.path.ends_with("tests.rs");
+            || ["tests.rs", "/testnet.rs"].iter().any(|end| self.path.ends_with(end));
         self.text
             .lines()
             .enumerate()

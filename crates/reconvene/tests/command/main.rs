@@ -1,0 +1,5 @@
+//! The command as people and scripts run it: processes, lines, exit statuses.
+
+mod processes;
+mod program;
+mod recovery;
