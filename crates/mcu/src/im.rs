@@ -221,7 +221,7 @@ impl ImCall {
                 self.drain(ua, now);
             }
             Phase::Ending { deadline, id, .. } if *deadline <= now => {
-                ua.abandon(*id);
+                ua.withdraw(*id);
                 self.over(CallCause::Local, None, None);
             }
             Phase::Idle | Phase::Inviting { .. } | Phase::Ending { .. } | Phase::Over => {}
@@ -308,7 +308,7 @@ impl ImCall {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Idle | Phase::Over => {}
             Phase::Inviting { id, .. } => ua.cancel(id, now),
-            Phase::Ending { id, .. } => ua.abandon(id),
+            Phase::Ending { id, .. } => ua.withdraw(id),
             Phase::Up(mut dialog) => {
                 dialog.stop(ua);
                 let mut bye = dialog.dialog_mut().request(Method::Bye).header("Supported", ROUTE_SET_UPDATE);

@@ -364,12 +364,12 @@ impl RecoverableDialog {
         };
         for sent in self.in_flight.drain(..) {
             take(sent.purpose);
-            ua.abandon(sent.id);
+            ua.withdraw(sent.id);
         }
         self.waiting.drain(..).for_each(|(purpose, _, _)| take(purpose));
         self.delayed.drain(..).for_each(|(_, sent)| take(sent.purpose));
         if let Some(repair) = self.repair.take() {
-            ua.abandon(repair.id);
+            ua.withdraw(repair.id);
             repair.stopped.into_iter().for_each(|(sent, _)| take(sent.purpose));
         }
         tokens
@@ -379,7 +379,7 @@ impl RecoverableDialog {
     pub fn stop(&mut self, ua: &mut UserAgent) {
         self.fail_all(ua);
         if let Some((id, _)) = self.heal.take().and_then(|heal| heal.trying) {
-            ua.abandon(id);
+            ua.withdraw(id);
         }
         self.session = None;
         self.events.clear();
@@ -403,14 +403,14 @@ impl RecoverableDialog {
     /// Does what is due.
     pub fn handle_timeout(&mut self, ua: &mut UserAgent, now: Instant) {
         if let Some(repair) = self.repair.take_if(|repair| repair.deadline <= now) {
-            ua.abandon(repair.id);
+            ua.withdraw(repair.id);
             self.on_repair_failed(repair, true);
         }
         if let Some(heal) = &mut self.heal {
             if heal.next.is_some_and(|at| at <= now) {
                 self.try_heal(ua, now);
             } else if let Some((id, _)) = heal.trying.take_if(|(_, deadline)| *deadline <= now) {
-                ua.abandon(id);
+                ua.withdraw(id);
                 self.events.push_back(DialogEvent::HealFailed { fault: Fault::Silent });
                 self.schedule_heal(ua, now);
             }
@@ -757,7 +757,7 @@ impl RecoverableDialog {
 
     fn on_healed(&mut self, ua: &mut UserAgent, _now: Instant) {
         if let Some((id, _)) = self.heal.take().and_then(|heal| heal.trying) {
-            ua.abandon(id);
+            ua.withdraw(id);
         }
         self.broken = false;
     }

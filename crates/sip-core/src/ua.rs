@@ -146,6 +146,8 @@ struct Outstanding {
     tried: usize,
     answered: bool,
     redirected: bool,
+    /// Its connection was lost, and it was sent again on a new one.
+    reconnected: bool,
 }
 
 /// An INVITE that got its 2xx: repeated ones get the same ACK again (RFC 6026).
@@ -293,7 +295,16 @@ impl UserAgent {
         let (target, server) = self.target(&draft, routing);
         let tx = self.endpoint.send_request(draft.clone(), target, now);
         self.by_transaction.insert(tx, id);
-        let entry = Outstanding { draft, tx, routing, server, tried: 1, answered: false, redirected: false };
+        let entry = Outstanding {
+            draft,
+            tx,
+            routing,
+            server,
+            tried: 1,
+            answered: false,
+            redirected: false,
+            reconnected: false,
+        };
         self.requests.insert(id, entry);
         id
     }
@@ -314,11 +325,19 @@ impl UserAgent {
         }
     }
 
-    /// Forgets a request: no more events for it.
+    /// Forgets a request: no more events for it. It is still sent, if its connection is being made.
     pub fn abandon(&mut self, id: RequestId) {
         if let Some(entry) = self.requests.remove(&id) {
             self.by_transaction.remove(&entry.tx);
             self.endpoint.abandon(entry.tx);
+        }
+    }
+
+    /// Forgets a request that nobody needs any more: not sent at all, if its connection is still being made.
+    pub fn withdraw(&mut self, id: RequestId) {
+        if let Some(entry) = self.requests.remove(&id) {
+            self.by_transaction.remove(&entry.tx);
+            self.endpoint.withdraw(entry.tx);
         }
     }
 
@@ -582,18 +601,21 @@ impl UserAgent {
         };
         let may_move = match error {
             SendError::Unreachable => true,
-            SendError::FlowLost => !entry.answered && entry.routing == Routing::Outbound,
+            SendError::FlowLost => {
+                !entry.answered && !entry.reconnected && entry.routing == Routing::Outbound
+            }
             SendError::Timeout | SendError::NotSent => false,
         };
-        if may_move && entry.server.is_some() && entry.tried <= self.config.servers.len() {
-            if entry.server == Some(self.current) && error == SendError::Unreachable {
-                self.advance();
-            } else if entry.server == Some(self.current) {
-                self.flow = None;
+        // A lost connection is made again once, to the same server: it does not count as another server tried.
+        let again = error == SendError::FlowLost;
+        if may_move && entry.server.is_some() {
+            if entry.server == Some(self.current) {
+                if again { self.flow = None } else { self.advance() }
             }
-            if entry.tried < self.config.servers.len() || error == SendError::FlowLost {
+            if again || entry.tried < self.config.servers.len() {
                 let (target, server) = self.target(&entry.draft, Routing::Outbound);
-                entry.tried += 1;
+                entry.reconnected |= again;
+                entry.tried += usize::from(!again);
                 entry.server = server;
                 entry.tx = self.endpoint.send_request(entry.draft.clone(), target, now);
                 self.by_transaction.insert(entry.tx, id);

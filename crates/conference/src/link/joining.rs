@@ -132,7 +132,7 @@ impl FocusLink {
             ua.abandon(id);
         }
         if let Some(id) = self.subscription.take().and_then(|sub| sub.request) {
-            ua.abandon(id);
+            ua.withdraw(id);
         }
         if let Some(mut dialog) = self.dialog.take() {
             dialog.stop(ua);

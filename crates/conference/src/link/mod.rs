@@ -251,7 +251,7 @@ impl FocusLink {
             dialog.stop(ua);
         }
         if let Some(id) = self.subscription.take().and_then(|sub| sub.request) {
-            ua.abandon(id);
+            ua.withdraw(id);
         }
         self.attempt = None;
     }
@@ -366,7 +366,7 @@ impl FocusLink {
         }
         if let Some(mut sub) = self.subscription.take() {
             if let Some(id) = sub.request.take() {
-                ua.abandon(id);
+                ua.withdraw(id);
             }
             if let Some(dialog) = &mut sub.dialog {
                 let draft = subscribe_headers(dialog.request(Method::Subscribe), &ua.contact(), 0);
@@ -425,9 +425,9 @@ impl FocusLink {
             && ending.deadline.is_some_and(|at| at <= now)
         {
             let late = [ending.bye.take(), ending.unsubscribe.take()];
-            late.into_iter().flatten().for_each(|id| ua.abandon(id));
+            late.into_iter().flatten().for_each(|id| ua.withdraw(id));
             if let Some(id) = self.attempt.take().and_then(|attempt| attempt.id) {
-                ua.abandon(id);
+                ua.withdraw(id);
             }
             self.finish_ending();
         }

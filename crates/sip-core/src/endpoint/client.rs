@@ -181,6 +181,15 @@ impl Endpoint {
         matches!(machine, Some(Machine::Invite(invite)) if invite.state() == ClientInviteState::Proceeding)
     }
 
+    /// Drops a transaction that nobody needs any more: as [`Self::abandon`], and what was not sent yet, because its flow
+    /// is still being opened, is not sent at all.
+    pub fn withdraw(&mut self, tx: ClientTransactionId) {
+        self.abandon(tx);
+        if self.clients.get(&tx.0).is_some_and(|client| matches!(client.place, Place::Waiting { .. })) {
+            self.remove_client(tx.0);
+        }
+    }
+
     /// Drops interest in a transaction: no event of it comes any more, but it is brought to its end.
     pub fn abandon(&mut self, tx: ClientTransactionId) {
         if let Some(client) = self.clients.get_mut(&tx.0) {

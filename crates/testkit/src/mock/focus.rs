@@ -51,6 +51,8 @@ pub struct MockFocus {
     pub piggyback: bool,
     /// The session interval that it grants, in seconds.
     pub session_expires: u32,
+    /// How long it grants a subscription, in seconds.
+    pub subscription_expires: u32,
     /// How long a command takes until its result is sent.
     pub think: Duration,
     /// Whether each result is announced by `pending` first.
@@ -77,6 +79,7 @@ impl MockFocus {
             script: Script::default(),
             piggyback: true,
             session_expires: 1800,
+            subscription_expires: 3600,
             think: Duration::from_millis(2),
             says_pending: false,
             conference,
@@ -299,8 +302,8 @@ impl MockFocus {
             .header("Contact", self.contact())
             .header("Supported", RECOVERY_TAG)
             .header("Event", "conference")
-            .header("Expires", "3600")
-            .header("Subscription-State", "active;expires=3600");
+            .header("Expires", self.subscription_expires.to_string())
+            .header("Subscription-State", format!("active;expires={}", self.subscription_expires));
         self.watchers[index].version = info.version.unwrap_or(0);
         self.watchers[index].lobby = self.conference.borrow().in_lobby(&user);
         if self.piggyback {
