@@ -63,6 +63,8 @@ pub(crate) struct Net {
     links: BTreeMap<(u16, FlowId), (u16, FlowId)>,
     remotes: BTreeMap<(u16, FlowId), SocketAddr>,
     muted: BTreeSet<u16>,
+    /// What a muted node will find when it goes on.
+    backlog: BTreeMap<u16, Vec<TransportInput>>,
     next_flow: u64,
     /// The clock of the shared store moves by its replies only.
     pub(crate) store: MemoryStore,
@@ -76,6 +78,7 @@ impl Net {
             links: BTreeMap::new(),
             remotes: BTreeMap::new(),
             muted: BTreeSet::new(),
+            backlog: BTreeMap::new(),
             next_flow: 0,
             store: MemoryStore::default(),
         }
@@ -102,9 +105,13 @@ impl Net {
         self.muted.insert(port);
     }
 
-    /// Lets a muted node go on.
+    /// Lets a muted node go on, with all that came meanwhile.
     pub(crate) fn unmute(&mut self, port: u16) {
         self.muted.remove(&port);
+        for input in self.backlog.remove(&port).unwrap_or_default() {
+            self.input(port, input);
+        }
+        self.settle();
     }
 
     /// Cuts all connections of a node; it lives.
@@ -182,6 +189,8 @@ impl Net {
 
     fn transmit(&mut self, from: u16, transmit: Transmit) {
         match transmit.to {
+            // Nothing to send: it is closed below.
+            Target::Flow(_) if transmit.bytes.is_empty() => {}
             Target::Flow(flow) => self.deliver((from, flow), transmit.bytes),
             Target::Address { addr, .. } => {
                 let known = self.remotes.iter().find(|((node, flow), remote)| {
@@ -225,15 +234,21 @@ impl Net {
     }
 
     fn deliver(&mut self, end: (u16, FlowId), bytes: Bytes) {
-        let Some((to, flow)) = self.links.get(&end).copied() else { return };
+        let Some((to, flow)) = self.links.get(&end).copied() else {
+            // It was cut while its owner was muted: now it hears of it.
+            return self.input(end.0, TransportInput::Closed { flow: end.1, reason: CloseReason::Remote });
+        };
         let message = Message::parse(bytes.clone(), &Limits::default());
         let message = message.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)));
         self.input(to, TransportInput::Message { flow, message });
     }
 
     fn input(&mut self, to: u16, input: TransportInput) {
+        if self.muted.contains(&to) {
+            return self.backlog.entry(to).or_default().push(input);
+        }
         let now = self.now;
-        if let Some(node) = self.nodes.get_mut(&to).filter(|_| !self.muted.contains(&to)) {
+        if let Some(node) = self.nodes.get_mut(&to) {
             node.handle_transport(input, now);
         }
     }

@@ -349,9 +349,21 @@ impl FrontEndCore {
             Asked::Heartbeat { node } => {
                 let next = now + self.config.timers.heartbeat;
                 let answered = matches!(outcome, Outcome::Response(_));
+                if !answered {
+                    self.drop_silent_flow(&node);
+                }
                 let event = self.nodes.heartbeat(&node, answered, next);
                 self.on_node_events(event.into_iter().collect(), now);
             }
+        }
+    }
+
+    /// A connection to a node that says nothing may be half open: the next request makes another one.
+    fn drop_silent_flow(&mut self, node: &str) {
+        let address = self.nodes.get(node).and_then(|node| node.address);
+        let flow = address.and_then(|address| self.endpoint.flow_to(address.transport, address.addr));
+        if let Some(flow) = flow {
+            self.endpoint.close_flow(flow);
         }
     }
 

@@ -53,7 +53,6 @@ pub(crate) struct Nodes {
     nodes: BTreeMap<String, Node>,
     /// The last read, if it succeeded.
     last_read: Option<Instant>,
-    read_once: bool,
 }
 
 /// Whether somebody can be relied on.
@@ -71,21 +70,13 @@ pub(crate) enum Standing {
 
 impl Nodes {
     pub(crate) fn new(own: &str, lease: Duration, nodes_max: usize) -> Self {
-        Self {
-            own: own.to_owned(),
-            lease,
-            nodes_max,
-            nodes: BTreeMap::new(),
-            last_read: None,
-            read_once: false,
-        }
+        Self { own: own.to_owned(), lease, nodes_max, nodes: BTreeMap::new(), last_read: None }
     }
 
     /// Takes one successful read of all records.
     pub(crate) fn read(&mut self, records: Vec<NodeRecord>, now: Instant) -> Vec<NodeEvent> {
         let since =
             self.last_read.replace(now).map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        self.read_once = true;
         let mut events = Vec::new();
         let mut present: Vec<String> = Vec::new();
         let own = self.own.clone();
@@ -202,16 +193,18 @@ impl Nodes {
         self.nodes.values().filter(|node| node.address.is_some()).filter_map(|node| node.heartbeat_at).min()
     }
 
-    /// What is known of a conference's owner.
-    pub(crate) fn standing(&self, owner: &Owner, own_incarnation: &str) -> Standing {
+    /// What is known of a conference's owner. Who has not read the pool lately (it was paused, or the store is down) knows
+    /// nothing, whatever it knew before.
+    pub(crate) fn standing(&self, owner: &Owner, own_incarnation: &str, now: Instant) -> Standing {
         if owner.node == self.own {
             return if owner.incarnation == own_incarnation { Standing::Own } else { Standing::Dead };
         }
+        let fresh = self.last_read.is_some_and(|at| now.saturating_duration_since(at) < self.lease / 2);
         match self.nodes.get(&owner.node) {
+            _ if !fresh => Standing::Unknown,
             Some(node) if node.record.incarnation != owner.incarnation || node.dead => Standing::Dead,
             Some(node) => Standing::Alive(node.address),
-            None if self.read_once => Standing::Dead,
-            None => Standing::Unknown,
+            None => Standing::Dead,
         }
     }
 
@@ -336,16 +329,16 @@ mod tests {
     fn refusal_and_restart() {
         let (mut nodes, start) = nodes();
         let owner = Owner { node: "fe2".to_owned(), incarnation: "a".to_owned() };
-        assert_eq!(nodes.standing(&owner, "me"), Standing::Unknown);
+        assert_eq!(nodes.standing(&owner, "me", start), Standing::Unknown);
         nodes.read(vec![record("fe2", "a", 1)], start);
-        assert!(matches!(nodes.standing(&owner, "me"), Standing::Alive(Some(_))));
+        assert!(matches!(nodes.standing(&owner, "me", start), Standing::Alive(Some(_))));
         let addr = "127.0.0.1:5001".parse().expect("an address");
         assert_eq!(nodes.refused(addr).len(), 1);
         assert_eq!(nodes.refused(addr).len(), 0);
-        assert_eq!(nodes.standing(&owner, "me"), Standing::Dead);
+        assert_eq!(nodes.standing(&owner, "me", start), Standing::Dead);
         let events = nodes.read(vec![record("fe2", "b", 1)], start);
         assert_eq!(events, [NodeEvent::Restarted { name: "fe2".to_owned() }]);
-        assert_eq!(nodes.standing(&owner, "me"), Standing::Dead);
+        assert_eq!(nodes.standing(&owner, "me", start), Standing::Dead);
     }
 
     /// An MCU is judged by its heartbeats, not by its beat.

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use c3p::diagnostics::ids;
-use sip_core::Target;
+use sip_core::{Method, Target};
 
 use super::FrontEndCore;
 use super::core::Wanted;
@@ -274,7 +274,7 @@ impl FrontEndCore {
             self.want(StoreOp::Commit(txn), Wanted::Nothing);
             return self.absent(name, now);
         }
-        let standing = head.owner.as_ref().map(|owner| self.nodes.standing(owner, &self.me.incarnation));
+        let standing = head.owner.as_ref().map(|owner| self.nodes.standing(owner, &self.me.incarnation, now));
         match standing {
             Some(Standing::Alive(Some(address))) => self.forward_held(name, address, now),
             Some(Standing::Alive(None) | Standing::Unknown) => self.look_later(name, now),
@@ -492,15 +492,27 @@ impl FrontEndCore {
 
     // ----- losing -----
 
-    /// Another owner wrote: whatever was not answered is refused, the rest is forgotten.
+    /// Another owner wrote: a join or call that was not answered goes to him, what was in a dialog is refused, the rest is
+    /// forgotten.
     pub(super) fn depose(&mut self, name: &str, now: Instant) {
         self.set_wake(name, None);
         let Some(Slot::Owned(conference)) = self.slots.remove(name) else { return };
         tracing::info!(conference = %conference.head().id, "ownership was lost");
         for incoming in conference.into_unanswered() {
-            let in_dialog = incoming.request.to().tag().is_some();
-            let refusal = if in_dialog { Refusal::moved() } else { no_owner() };
-            self.refuse(&incoming, &refusal, now);
+            let again = (*incoming.request.method() == Method::Invite
+                && incoming.request.to().tag().is_none())
+            .then(|| self.classify_again(&incoming, now))
+            .flatten();
+            match again {
+                Some((name, kind)) => {
+                    let until = now + self.config.timers.hold_invite;
+                    self.bring_to(&name, Held { incoming, kind, until }, now);
+                }
+                None if incoming.request.to().tag().is_some() => {
+                    self.refuse(&incoming, &Refusal::moved(), now)
+                }
+                None => self.refuse(&incoming, &no_owner(), now),
+            }
         }
         self.drained_if_empty();
     }

@@ -322,7 +322,7 @@ impl FrontEndCore {
             let Some(name) = entry.key.strip_prefix(key::HEADS).map(str::to_owned) else { continue };
             let orphan = match &head.owner {
                 Some(owner) => {
-                    self.nodes.standing(owner, &self.me.incarnation) == super::nodes::Standing::Dead
+                    self.nodes.standing(owner, &self.me.incarnation, now) == super::nodes::Standing::Dead
                 }
                 None => true,
             };

@@ -118,7 +118,12 @@ fn deposed_owner_does_not_act() {
     world.net.mute(FE1);
     world.net.advance(secs(15));
     world.net.unmute(FE1);
-    let answer = alice.command(&mut world, lock(true));
+    let draft = alice.in_dialog(Method::Info);
+    let request = C3pRequest::new(99, alice.user.as_str(), CONFERENCE, lock(true));
+    alice.send(&mut world, draft.body(mime::C3P, request.write()));
+    // Held until it knows the pool again, and then the new owner's to answer.
+    world.net.advance(secs(1));
+    let (_, answer) = world.net.peer(alice.port).responses.pop_back().expect("an answer");
     assert_eq!((answer.status(), diagnostics(&answer)), (481, 61001));
     world.net.advance(secs(5));
     assert_eq!(world.net.node::<FrontEndCore>(FE1).conferences(), 0);

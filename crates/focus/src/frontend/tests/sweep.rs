@@ -56,7 +56,9 @@ impl History {
             2 => self.command(who, lock(true)),
             3 => self.command(who, lock(false)),
             4 => {
-                let user = self.clients[self.dice.below(4) as usize].user.clone();
+                // The organizer keeps his role: recovery needs somebody who may unlock.
+                let at = 1 + self.draw(3);
+                let user = self.clients[at].user.clone();
                 let role = if self.draw(2) == 0 { Role::Presenter } else { Role::Attendee };
                 let conference = CONFERENCE.to_owned();
                 self.command(who, Command::ModifyUserRoles { conference, user, role });
@@ -155,8 +157,13 @@ impl History {
             self.epoch = head.epoch;
         }
         for client in &mut self.clients {
-            for document in client.documents(&mut self.world) {
-                let version = document.version.expect("a version");
+            let current = client.watch.as_ref().map(|watch| watch.id().call_id.clone());
+            for (_, request) in std::mem::take(&mut self.world.net.peer(client.port).oneways) {
+                // What a paused owner still had to say in a subscription that was given up is of no account.
+                if current.as_deref() != Some(request.call_id()) {
+                    continue;
+                }
+                let version = document(request.body()).version.expect("a version");
                 let last = self.versions.insert(client.port, version);
                 assert!(
                     last.is_none_or(|last| last < version),
