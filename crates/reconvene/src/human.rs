@@ -1,18 +1,38 @@
 //! Event lines for people: the time, whose session, and the event in words, with its T and M numbers.
 
-use crate::event::{ConferenceChange, Event, NodeChange, NodeInfo, OperationResult, Participant};
+use crate::event::{
+    ConferenceChange, Event, NodeChange, NodeInfo, OperationResult, Participant, PropertyChange,
+};
 
 /// Width of the column that says whose session it is, where there are several.
 const SESSION_WIDTH: usize = 6;
 
-/// One event as one readable line (`ready`, `roster` and a recovery's steps take more than one).
-pub(crate) fn line(at: jiff::Timestamp, session: Option<&str>, event: &Event) -> String {
+/// One event as one readable line (`ready` and `roster` take more than one); `None`: nothing that people need.
+pub(crate) fn line(at: jiff::Timestamp, session: Option<&str>, event: &Event) -> Option<String> {
+    let text = match event {
+        Event::Properties { changes } => properties(changes)?,
+        other => text(other),
+    };
     let time = at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%H:%M:%S%.3f").to_string();
-    let text = text(event);
-    match session {
+    Some(match session {
         Some(session) => format!("{time}  {session:SESSION_WIDTH$}  {text}"),
         None => format!("{time}  {text}"),
-    }
+    })
+}
+
+/// Changes in words. Of what a conference starts with only what says something: its title, and that it is locked.
+fn properties(changes: &[PropertyChange]) -> Option<String> {
+    let telling = changes.iter().filter(|change| {
+        let starts = change.old.is_none();
+        let value = change.new.as_deref().unwrap_or_default();
+        !starts
+            || (change.name == "subject" && !value.is_empty())
+            || (change.name == "locked" && value == "true")
+    });
+    let words: Vec<String> = telling
+        .map(|change| format!("{} is now {}", change.name, change.new.as_deref().unwrap_or("unset")))
+        .collect();
+    (!words.is_empty()).then(|| format!("     {}", words.join(", ")))
 }
 
 fn text(event: &Event) -> String {
@@ -57,13 +77,7 @@ fn text(event: &Event) -> String {
         Event::McuState { mcu, from, to, transition } => format!("{transition:<4} {mcu} MCU {from} → {to}"),
         Event::Call { mcu, state, cause } => format!("     {mcu} call {state}{}", why(cause.as_deref())),
         Event::Attendance { change, participant } => format!("     {} {change}", person(participant)),
-        Event::Properties { changes } => {
-            let changes: Vec<String> = changes
-                .iter()
-                .map(|c| format!("{} is now {}", c.name, c.new.as_deref().unwrap_or("unset")))
-                .collect();
-            format!("     {}", changes.join(", "))
-        }
+        Event::Properties { changes } => properties(changes).unwrap_or_default(),
         Event::Message { from, text, .. } => format!("     {} says: {text}", short(from)),
         Event::Typing { from, state } => {
             format!("     {} {}", short(from), if state == "active" { "is typing" } else { "stopped typing" })
@@ -176,7 +190,28 @@ mod tests {
     use super::*;
 
     fn shown(event: &Event) -> String {
-        line("2026-11-20T10:11:12.5Z".parse().expect("a timestamp"), Some("bob"), event)
+        line("2026-11-20T10:11:12.5Z".parse().expect("a timestamp"), Some("bob"), event).expect("a line")
+    }
+
+    /// What a conference starts with is no news, unless it tells something; what changes is.
+    #[test]
+    fn properties_that_tell() {
+        let change = |name: &str, old: Option<&str>, new: &str| PropertyChange {
+            name: name.into(),
+            old: old.map(str::to_owned),
+            new: Some(new.into()),
+        };
+        let first = [
+            change("conference-id", None, "X"),
+            change("locked", None, "false"),
+            change("subject", None, ""),
+        ];
+        assert_eq!(properties(&first), None);
+        assert_eq!(properties(&[change("subject", None, "Tea")]).as_deref(), Some("     subject is now Tea"));
+        assert_eq!(
+            properties(&[change("locked", Some("true"), "false")]).as_deref(),
+            Some("     locked is now false")
+        );
     }
 
     /// Issue: state lines carry their T numbers, and the cause.

@@ -60,7 +60,7 @@ impl Output {
                 Err(error) => tracing::error!(%error, "an event line could not be written"),
             }
         } else {
-            write_line(&human::line(at, session, event));
+            human::line(at, session, event).iter().for_each(|line| write_line(line));
         }
     }
 }

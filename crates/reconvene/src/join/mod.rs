@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use c3p::McuType;
 use conference::event::Event as Told;
-use conference::session::{OperationName, SessionState};
+use conference::session::{OperationError, OperationName, Reason, SessionState};
 use conference::{Conference, Endpoint, Events, JoinOptions as Options, Operation, ScheduleOptions};
 use mcu::{CallState, McuSessionState};
+use sip_core::ListenAddr;
 use tokio::sync::mpsc;
 
 use crate::args::{JoinOptions, Modality};
@@ -48,6 +49,12 @@ pub(crate) async fn run(options: JoinOptions, output: &Output) -> Result<(), Fai
 }
 
 fn check(options: &JoinOptions) -> Result<(), Failure> {
+    if options.uri != "new"
+        && !c3p::uri::clean_input(&options.uri).is_ok_and(|uri| c3p::uri::is_conference(&uri))
+    {
+        return Err(Failure::usage(format!("{} is not the address of a conference", options.uri))
+            .try_this("the URI that `reconvene schedule` prints, or `new`"));
+    }
     if options.modality.0.contains(&Modality::Av) {
         return Err(Failure::unavailable("--modality av", "--modality im"));
     }
@@ -74,8 +81,8 @@ struct Session<'a> {
     calls: Vec<McuType>,
     leave_on_eof: bool,
     ending: Ending,
-    join_error: Option<String>,
-    help: String,
+    join_error: Option<Failure>,
+    servers: Vec<ListenAddr>,
     own_operations: u64,
 }
 
@@ -102,7 +109,7 @@ impl<'a> Session<'a> {
             leave_on_eof: options.leave_on_eof,
             ending: Ending::default(),
             join_error: None,
-            help: client::servers_help(&options.client.server),
+            servers: options.client.server.clone(),
             own_operations: OWN_OPERATIONS,
         }
     }
@@ -159,9 +166,7 @@ impl<'a> Session<'a> {
 
     fn result(self) -> Result<(), Failure> {
         match (self.ending.is_idle(), self.join_error) {
-            (true, Some(error)) => {
-                Err(Failure::new(format!("the conference could not be joined: {error}")).try_this(self.help))
-            }
+            (true, Some(failure)) => Err(failure),
             _ => self.ending.into_result(),
         }
     }
@@ -173,7 +178,7 @@ impl<'a> Session<'a> {
             Told::State(change) => self.ending.see(change),
             Told::Operation(done) => {
                 if let (OperationName::Join, Err(error)) = (done.name, &done.result) {
-                    self.join_error = Some(chain(error));
+                    self.join_error = Some(join_failure(error, &self.servers));
                 }
             }
             Told::McuState { mcu, to: McuSessionState::Active, .. } if self.calls.contains(mcu) => {
@@ -243,6 +248,19 @@ impl<'a> Session<'a> {
             diagnostics: Some(format!("{name} is not available in this version")),
         });
     }
+}
+
+/// Why the conference could not be joined, and what to try about it.
+fn join_failure(error: &OperationError, servers: &[ListenAddr]) -> Failure {
+    let help = match (error.reason(), error.sip_status()) {
+        (Reason::LobbyDenied | Reason::LobbyTimeout, _) | (_, Some(403)) => {
+            "ask a presenter to let you in, then join again".to_owned()
+        }
+        (_, Some(404)) => "check the URI; `reconvene schedule` makes a conference".to_owned(),
+        (_, Some(_)) => "join again a little later".to_owned(),
+        (_, None) => client::servers_help(servers),
+    };
+    Failure::new(format!("the conference could not be joined: {}", chain(error))).try_this(help)
 }
 
 /// Whether a call is up or about to be.
