@@ -49,13 +49,16 @@ fn counted(line: &str) -> Outcome {
     }
 }
 
-/// Sums up what libtest ("test result: ok. 3 passed; 1 failed") or nextest ("Summary ... 3 passed, 1 failed") told.
+/// Sums up what nextest ("Summary [...] 3 passed, 1 failed") or libtest ("test result: ok. 3 passed; 1 failed") told.
+///
+/// nextest repeats the libtest lines of failed tests; then its own summary is the one that counts.
 fn count(lines: &[String]) -> (u64, u64) {
-    let summaries = lines.iter().filter(|line| {
-        let line = line.trim_start();
-        line.starts_with("test result:") || line.starts_with("Summary [")
-    });
-    summaries.fold((0, 0), |(passed, failed), line| {
+    let all = |start: &str| -> Vec<&String> {
+        lines.iter().filter(|line| line.trim_start().starts_with(start)).collect()
+    };
+    let nextest = all("Summary [");
+    let summaries = if nextest.is_empty() { all("test result:") } else { nextest };
+    summaries.iter().fold((0, 0), |(passed, failed), line| {
         (passed + before(line, "passed"), failed + before(line, "failed") + before(line, "timed"))
     })
 }
