@@ -29,6 +29,7 @@
 //! # Ok::<(), sip_core::ParseError>(())
 //! ```
 
+pub mod auth;
 pub mod build;
 pub mod dialog;
 pub mod endpoint;
@@ -48,6 +49,7 @@ pub mod transport;
 pub mod ua;
 pub mod uri;
 
+pub use auth::Credentials;
 pub use build::{RequestDraft, ResponseDraft, default_reason};
 pub use dialog::{CSeqOutOfOrder, Dialog, DialogError, DialogId, DialogSnapshot, in_dialog_id};
 pub use endpoint::{
