@@ -276,6 +276,10 @@ impl Endpoint {
     /// Sends everything that waited for this address.
     pub(super) fn flush_waiting(&mut self, flow: FlowId, info: FlowInfo, _now: Instant) {
         let (clients, oneway) = self.flows.stop_waiting(info.transport, info.remote);
+        // First the ACKs: the BYE of the same dialog may wait, too.
+        for draft in oneway {
+            self.send_oneway_on(flow, draft);
+        }
         for id in clients {
             if let Some(client) = self.clients.get_mut(&id) {
                 client.place = Place::Flow(flow);
@@ -283,9 +287,6 @@ impl Endpoint {
                 self.transmit_request(id, flow);
                 self.settle_client(id);
             }
-        }
-        for draft in oneway {
-            self.send_oneway_on(flow, draft);
         }
     }
 
