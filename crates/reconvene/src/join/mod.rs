@@ -176,15 +176,21 @@ impl<'a> Session<'a> {
         translate::event(told).iter().for_each(|line| self.output.event(line));
         match told {
             Told::State(change) => self.ending.see(change),
-            Told::Operation(done) => {
-                if let (OperationName::Join, Err(error)) = (done.name, &done.result) {
-                    self.join_error = Some(join_failure(error, &self.servers));
-                }
-            }
+            Told::Operation(done) if done.name == OperationName::Join => match &done.result {
+                Ok(_) => self.tell_where().await,
+                Err(error) => self.join_error = Some(join_failure(error, &self.servers)),
+            },
             Told::McuState { mcu, to: McuSessionState::Active, .. } if self.calls.contains(mcu) => {
                 self.place_call(*mcu).await;
             }
             _ => {}
+        }
+    }
+
+    /// The address that other people need, of which nobody has seen anything yet if it was made by `new`.
+    async fn tell_where(&self) {
+        if let Some(uri) = self.conference.uri().await {
+            self.output.note(&format!("              others join with: reconvene join '{uri}'"));
         }
     }
 
