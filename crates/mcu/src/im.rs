@@ -489,7 +489,7 @@ impl ImCall {
         let Ok(dialog) = Dialog::uac(&invite, response) else {
             return self.over(CallCause::Failed, Some(status), diagnostics);
         };
-        ua.send_ack(id, dialog.ack(1), now);
+        ua.send_ack(id, dialog.ack(response.cseq().number), now);
         let dialog = RecoverableDialog::new(dialog, response, self.times, now);
         self.phase = Phase::Up(Box::new(dialog));
         if hangup {

@@ -11,11 +11,19 @@
 //! - Only a request that surely did not reach anybody (its connection was never made, or closed before any answer came)
 //!   is tried at the next server, each server at most once.
 //!
+//! - A challenge (401, 407) is answered as the same request, with the next free CSeq of its dialog; who sent it sees only
+//!   the final answer. Requests of one dialog never share a number, whatever the dialog counts.
+//! - Answers to challenges go only to the servers of the configuration.
+//!
 //! Not here: dialogs and the repair of their routes ([`crate::recoverable`]), DNS, sockets.
+
+mod challenge;
+mod numbers;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::auth::{Credentials, DigestClient};
 use crate::build::RequestDraft;
 use crate::endpoint::{
     ClientTransactionId, Endpoint, Event, FlowId, ServerTransactionId, Target, TransactionError,
@@ -24,6 +32,8 @@ use crate::header::{Method, NameAddr};
 use crate::message::{Request, Response};
 use crate::transport::ListenAddr;
 use crate::uri::Uri;
+use challenge::Proof;
+use numbers::Numbers;
 
 /// How often a registration that found no server is tried again: the gaps, the last one repeated.
 const REGISTER_GAPS_S: [u64; 5] = [1, 2, 4, 8, 15];
@@ -74,12 +84,26 @@ pub struct UserAgentConfig {
     pub register: bool,
     /// A client-to-server ping (CRLF CRLF) goes out when a connection carried nothing for this long; zero: never.
     pub keep_alive: Duration,
+    /// What challenges of the servers are answered with; without it a 401 or 407 is an answer like any other.
+    pub credentials: Option<Credentials>,
 }
 
 impl UserAgentConfig {
     /// A registering user agent for `identity` behind `servers`.
     pub fn new(identity: NameAddr, servers: Vec<ListenAddr>) -> Self {
-        UserAgentConfig { identity, servers, register: true, keep_alive: Duration::from_secs(200) }
+        UserAgentConfig {
+            identity,
+            servers,
+            register: true,
+            keep_alive: Duration::from_secs(200),
+            credentials: None,
+        }
+    }
+
+    /// The same with a password.
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
     }
 
     /// The same without registration.
@@ -148,6 +172,9 @@ struct Outstanding {
     redirected: bool,
     /// Its connection was lost, and it was sent again on a new one.
     reconnected: bool,
+    /// Nobody wants it to succeed any more.
+    cancelled: bool,
+    proof: Proof,
 }
 
 /// An INVITE that got its 2xx: repeated ones get the same ACK again (RFC 6026).
@@ -156,6 +183,8 @@ struct Accepted {
     id: RequestId,
     tx: ClientTransactionId,
     ack: Option<RequestDraft>,
+    /// The answers to challenges that the INVITE went out with: its ACK has the same (RFC 3261 section 22.1).
+    authorization: Vec<(&'static str, String)>,
     until: Instant,
 }
 
@@ -188,11 +217,14 @@ pub struct UserAgent {
     accepted: Vec<Accepted>,
     events: VecDeque<UaEvent>,
     ping_at: Option<Instant>,
+    digest: Option<DigestClient>,
+    numbers: Numbers,
 }
 
 impl UserAgent {
     /// A user agent over `endpoint`. Nothing is sent yet.
-    pub fn new(mut endpoint: Endpoint, config: UserAgentConfig) -> Self {
+    pub fn new(mut endpoint: Endpoint, mut config: UserAgentConfig) -> Self {
+        let digest = config.credentials.take().map(DigestClient::new);
         let epid: String = endpoint.new_token().chars().take(10).collect();
         let raw = endpoint.new_token();
         let at = |from: usize, to: usize| raw.get(from..to).unwrap_or("0");
@@ -217,6 +249,8 @@ impl UserAgent {
             accepted: Vec::new(),
             events: VecDeque::new(),
             ping_at: None,
+            digest,
+            numbers: Numbers::default(),
         }
     }
 
@@ -292,8 +326,9 @@ impl UserAgent {
     pub fn send(&mut self, draft: RequestDraft, routing: Routing, now: Instant) -> RequestId {
         let id = RequestId(self.next_id);
         self.next_id += 1;
+        let draft = self.numbers.number(draft);
         let (target, server) = self.target(&draft, routing);
-        let tx = self.endpoint.send_request(draft.clone(), target, now);
+        let (tx, proof) = self.transmit(&draft, target, now);
         self.by_transaction.insert(tx, id);
         let entry = Outstanding {
             draft,
@@ -304,14 +339,19 @@ impl UserAgent {
             answered: false,
             redirected: false,
             reconnected: false,
+            cancelled: false,
+            proof,
         };
         self.requests.insert(id, entry);
         id
     }
 
     /// Acknowledges the 2xx of the INVITE `id` along its dialog's route; a repeated 2xx gets the same ACK by itself.
-    pub fn send_ack(&mut self, id: RequestId, draft: RequestDraft, now: Instant) {
+    pub fn send_ack(&mut self, id: RequestId, mut draft: RequestDraft, now: Instant) {
         if let Some(entry) = self.accepted.iter_mut().find(|entry| entry.id == id) {
+            for (name, value) in &entry.authorization {
+                draft.push_header(name, value.clone());
+            }
             entry.ack = Some(draft.clone());
         }
         let (target, _) = self.target(&draft, Routing::Route);
@@ -320,7 +360,8 @@ impl UserAgent {
 
     /// Cancels an INVITE; its final answer (487, or a crossing 2xx) still comes.
     pub fn cancel(&mut self, id: RequestId, now: Instant) {
-        if let Some(entry) = self.requests.get(&id) {
+        if let Some(entry) = self.requests.get_mut(&id) {
+            entry.cancelled = true;
             self.endpoint.cancel(entry.tx, now);
         }
     }
@@ -510,11 +551,16 @@ impl UserAgent {
         if (300..400).contains(&response.status()) && self.follow_redirect(id, &response, now) {
             return;
         }
+        if self.answer_challenge(id, flow, &response, now) {
+            return;
+        }
         if is_final && let Some(entry) = self.requests.remove(&id) {
             self.by_transaction.remove(&tx);
             self.accepted.retain(|accepted| accepted.until > now);
             if entry.draft.method == Method::Invite && response.status() < 300 {
-                self.accepted.push(Accepted { id, tx, ack: None, until: now + ACCEPTED_TIME });
+                let authorization = entry.proof.lines;
+                let until = now + ACCEPTED_TIME;
+                self.accepted.push(Accepted { id, tx, ack: None, authorization, until });
             }
         }
         if self.registration == (Registration::Registering { id }) {
@@ -546,7 +592,8 @@ impl UserAgent {
         entry.server = None;
         let transport = uri.transport().unwrap_or(crate::header::TransportKind::Udp);
         let cseq = entry.draft.cseq_value().map_or(1, |cseq| cseq.number) + 1;
-        entry.draft = entry.draft.clone().cseq(cseq);
+        entry.draft = self.numbers.number(entry.draft.clone().cseq(cseq));
+        entry.proof = Proof::default();
         if entry.draft.method != Method::Register {
             // The Focus compares the To with its own URI; only the place changes when the user part is the same.
             let same = entry.draft.uri.user() == uri.user();
@@ -617,7 +664,7 @@ impl UserAgent {
                 entry.reconnected |= again;
                 entry.tried += usize::from(!again);
                 entry.server = server;
-                entry.tx = self.endpoint.send_request(entry.draft.clone(), target, now);
+                (entry.tx, entry.proof) = self.transmit(&entry.draft, target, now);
                 self.by_transaction.insert(entry.tx, id);
                 self.requests.insert(id, entry);
                 return;

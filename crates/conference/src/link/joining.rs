@@ -65,7 +65,7 @@ impl FocusLink {
         let Ok(dialog) = Dialog::uac(&attempt.invite, response) else {
             return self.attempt_failed(transport("the 2xx of the INVITE makes no dialog"));
         };
-        ua.send_ack(id, dialog.ack(1), now);
+        ua.send_ack(id, dialog.ack(response.cseq().number), now);
         attempt.accepted = true;
         attempt.silent_at = now + self.times.first_answer;
         let cancelled = attempt.cancelled;

@@ -1,0 +1,105 @@
+//! Answering challenges: the same request again, with a proof of the password.
+
+use std::time::Instant;
+
+use super::{RequestId, UserAgent};
+use crate::auth::Kind;
+use crate::build::RequestDraft;
+use crate::endpoint::{ClientTransactionId, FlowId, Target};
+use crate::header::Method;
+use crate::message::Response;
+
+/// How often one request may be sent again because of challenges: several servers in turn, a nonce that ended.
+const ANSWERS_MAX: u32 = 6;
+
+/// The answers to challenges that a request went out with.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    /// Header and value of each.
+    pub(super) lines: Vec<(&'static str, String)>,
+    /// The nonces in them.
+    nonces: Vec<String>,
+    /// The realms whose challenge to this very request was answered, at the server where it is now.
+    answered: Vec<(Kind, String)>,
+    /// How often the request was sent again.
+    times: u32,
+}
+
+impl UserAgent {
+    /// Sends a request; to a server of ours with the answers to all challenges that are known.
+    pub(super) fn transmit(
+        &mut self,
+        draft: &RequestDraft,
+        target: Target,
+        now: Instant,
+    ) -> (ClientTransactionId, Proof) {
+        let mut draft = draft.clone();
+        let mut proof = Proof::default();
+        if self.is_configured(target)
+            && let Some(digest) = &mut self.digest
+        {
+            proof.nonces = digest.authorize(&mut draft, self.endpoint.ids());
+            for kind in [Kind::Www, Kind::Proxy] {
+                let name = kind.answer_header();
+                proof.lines.extend(draft.get_all(name).map(|value| (name, value.to_owned())));
+            }
+        }
+        (self.endpoint.send_request(draft, target, now), proof)
+    }
+
+    /// Answers a 401 or 407 by the same request, on the flow that its nonce is good for; `false`: it is refused.
+    pub(super) fn answer_challenge(
+        &mut self,
+        id: RequestId,
+        flow: FlowId,
+        response: &Response,
+        now: Instant,
+    ) -> bool {
+        if !matches!(response.status(), 401 | 407) || !self.is_configured(Target::Flow(flow)) {
+            return false;
+        }
+        let Some(digest) = &mut self.digest else { return false };
+        let Some((kind, challenge)) = digest.choose(response) else { return false };
+        let Some(entry) = self.requests.get_mut(&id) else { return false };
+        let who = (kind, challenge.realm.clone());
+        let refused = entry.proof.nonces.contains(&challenge.nonce)
+            || entry.proof.answered.contains(&who) && !challenge.stale;
+        if refused || entry.cancelled || entry.proof.times >= ANSWERS_MAX {
+            // The next request begins without an answer that was not taken.
+            digest.forget(kind, &challenge.realm);
+            return false;
+        }
+        digest.learn(kind, challenge);
+        let mut before = std::mem::take(&mut entry.proof);
+        let (draft, old) = (entry.draft.clone(), entry.tx);
+        debug_assert!(draft.method != Method::Ack, "nobody challenges an ACK");
+        let draft = self.numbers.renumber(draft, self.requests.values().map(|other| &other.draft));
+        let (tx, mut proof) = self.transmit(&draft, Target::Flow(flow), now);
+        if !before.answered.contains(&who) {
+            before.answered.push(who);
+        }
+        proof.answered = before.answered;
+        proof.times = before.times + 1;
+        self.by_transaction.remove(&old);
+        self.by_transaction.insert(tx, id);
+        if let Some(entry) = self.requests.get_mut(&id) {
+            entry.draft = draft;
+            entry.tx = tx;
+            entry.proof = proof;
+            entry.answered = false;
+        }
+        true
+    }
+
+    /// Whether this is one of our servers: nobody else gets an answer made with the password.
+    fn is_configured(&self, target: Target) -> bool {
+        let (transport, addr) = match target {
+            Target::Address { transport, addr } => (transport, addr),
+            Target::Flow(flow) => match self.endpoint.flow_info(flow) {
+                Some(info) => (info.transport, info.remote),
+                None => return false,
+            },
+        };
+        self.config.servers.iter().any(|server| server.transport == transport && server.addr == addr)
+    }
+}
