@@ -40,6 +40,7 @@ pub mod limits;
 pub mod message;
 mod parse_error;
 pub mod recoverable;
+pub mod refuse;
 mod scan;
 pub mod session_timer;
 #[cfg(test)]
@@ -64,6 +65,7 @@ pub use header::{
 pub use ids::{IdSource, SeededIds, SystemIds};
 pub use limits::Limits;
 pub use message::{Envelope, Message, ParseError, ParseErrorKind, Rejection, Request, Response};
+pub use refuse::Capabilities;
 pub use session_timer::{SessionTimer, SessionTimerConfig, SessionTimerError, SessionTimerEvent};
 pub use transport::{Core, ListenAddr, ListenAddrError, Transport, TransportConfig};
 pub use uri::{Scheme, Uri, UriError};

@@ -21,6 +21,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Body; more is answered with 413. Default 256 KiB.
     pub body_bytes: usize,
+    /// Request-URI; more is answered with 414. Default 8 KiB.
+    pub request_uri_bytes: usize,
     /// One header line with its continuation lines; more is answered with 513. Default 8 KiB, at most 65,535.
     pub header_line_bytes: usize,
     /// All header lines of one message. Default 256.
@@ -37,6 +39,7 @@ impl Default for Limits {
             message_bytes: 256 * 1024,
             head_bytes: 64 * 1024,
             body_bytes: 256 * 1024,
+            request_uri_bytes: 8 * 1024,
             header_line_bytes: 8 * 1024,
             header_lines: 256,
             header_lines_same_name: 64,
@@ -64,6 +67,13 @@ impl Limits {
     #[must_use]
     pub fn with_body_bytes(mut self, bytes: usize) -> Self {
         self.body_bytes = bytes;
+        self
+    }
+
+    /// The same limits with another length of a Request-URI.
+    #[must_use]
+    pub fn with_request_uri_bytes(mut self, bytes: usize) -> Self {
+        self.request_uri_bytes = bytes;
         self
     }
 

@@ -28,7 +28,7 @@ use crate::header::{
 };
 use crate::limits::Limits;
 use crate::scan::{self, Lines, Scan};
-use crate::uri::Uri;
+use crate::uri::{Uri, UriErrorKind};
 
 pub use crate::parse_error::{ParseError, ParseErrorKind, Rejection};
 
@@ -102,7 +102,7 @@ impl Parsed {
         }
         let scan = scan::scan(&raw, limits)?;
         let head = shared_head(&raw, &scan)?;
-        let start = Start::parse(&head, &scan)?;
+        let start = Start::parse(&head, &scan, limits)?;
         let envelope = Envelope::parse(raw, head, scan, limits)?;
         if let Start::Request { method, .. } = &start
             && envelope.cseq.method != *method
@@ -140,17 +140,22 @@ fn shared_head(raw: &Bytes, scan: &Scan) -> Result<ByteString, ParseError> {
 }
 
 impl Start {
-    fn parse(head: &ByteString, scan: &Scan) -> Result<Self, ParseError> {
+    fn parse(head: &ByteString, scan: &Scan, limits: &Limits) -> Result<Self, ParseError> {
         let line = &head[scan.start..scan.start_end];
         let is_response = line.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("SIP/"));
         if is_response {
             Self::status_line(head, line, scan.start)
         } else {
-            Self::request_line(head, line, scan.start)
+            Self::request_line(head, line, scan.start, limits)
         }
     }
 
-    fn request_line(head: &ByteString, line: &str, offset: usize) -> Result<Self, ParseError> {
+    fn request_line(
+        head: &ByteString,
+        line: &str,
+        offset: usize,
+        limits: &Limits,
+    ) -> Result<Self, ParseError> {
         let bad = |at| ParseError::at(ParseErrorKind::StartLine, offset + at);
         let (method, rest) = line.split_once(' ').ok_or(bad(0))?;
         let (uri, version) = rest.rsplit_once(' ').ok_or(bad(method.len()))?;
@@ -159,8 +164,16 @@ impl Start {
         }
         check_version(version, offset + line.len() - version.len())?;
         let uri_at = offset + method.len() + 1;
+        let bad_uri = |kind, at| Err(ParseError::at(ParseErrorKind::RequestUri(kind), uri_at + at));
+        if uri.len() > limits.request_uri_bytes {
+            return bad_uri(UriErrorKind::TooLong, limits.request_uri_bytes);
+        }
         let uri = Uri::try_from(head.slice_ref(uri))
             .map_err(|e| ParseError::at(ParseErrorKind::RequestUri(e.kind), uri_at + e.offset))?;
+        // Headers in a URI are for who makes a request of it (RFC 3261 section 19.1.1): there are none on the wire.
+        if let Some(at) = uri.headers_at() {
+            return bad_uri(UriErrorKind::Headers, at);
+        }
         Ok(Self::Request { method: Method::from_token(method, |t| head.slice_ref(t)), uri })
     }
 
@@ -669,8 +682,13 @@ pub fn parse_for_reply(raw: &Bytes, error: &ParseError) -> Option<ResponseDraft>
             draft = draft.header(name.as_str(), value);
         }
     }
-    let complete = ["From", "To", "Call-ID", "CSeq"].iter().all(|n| draft.get(n).is_some());
-    (complete && draft.top_via().is_some()).then_some(draft)
+    let there = |name| draft.get(name).is_some();
+    // What is missing cannot be copied; it is what the answer is about (RFC 4475 section 3.3.1).
+    let missing = error.kind == ParseErrorKind::Missing && there("CSeq");
+    let complete = missing || ["From", "To", "Call-ID", "CSeq"].iter().all(|n| there(n));
+    // Of another version, Via may have its number too; the flow is the way back (RFC 4475 section 3.1.2.16).
+    let way_back = draft.top_via().is_some() || (error.kind == ParseErrorKind::Version && there("Via"));
+    (complete && way_back).then_some(draft)
 }
 
 /// The lines of a head that need not be well-formed: unfolded; those that are not UTF-8 or have control characters are

@@ -61,7 +61,10 @@ pub enum UriErrorKind {
     /// The parameters do not follow the grammar.
     #[error("bad parameter")]
     Parameter,
-    /// More than 65,535 bytes.
+    /// Headers (`?name=value`) where there may be none.
+    #[error("headers out of place")]
+    Headers,
+    /// More than 65,535 bytes, or than the limit of its place.
     #[error("too long")]
     TooLong,
 }
@@ -73,8 +76,9 @@ pub struct Uri {
     parts: Parts,
 }
 
-#[derive(Clone, Copy)]
-struct Parts {
+/// Where the parts of a URI are in its text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts {
     scheme: Scheme,
     user: Span,
     host: Span,
@@ -104,6 +108,11 @@ impl Uri {
     pub fn parse(text: &str) -> Result<Self, UriError> {
         let parts = parse_parts(text)?;
         Ok(Self { text: ByteString::from(text), parts })
+    }
+
+    /// A text that was parsed, with its parts.
+    pub(crate) fn of_parts(text: ByteString, parts: Parts) -> Self {
+        Self { text, parts }
     }
 
     /// A URI for a socket address: `sip:user@192.0.2.1:5060;transport=tcp` (`sips` is never chosen).
@@ -184,6 +193,17 @@ impl Uri {
         Params::new(self.parts.params.of(&self.text))
     }
 
+    /// The headers, `name=value` pairs with `&` between them, escapes kept; empty when there are none.
+    #[must_use]
+    pub fn headers(&self) -> &str {
+        self.parts.headers.of(&self.text).trim_start_matches('?')
+    }
+
+    /// Where the headers begin.
+    pub(crate) fn headers_at(&self) -> Option<usize> {
+        (!self.parts.headers.is_empty()).then(|| usize::from(self.parts.headers.start))
+    }
+
     /// The `transport` parameter, when it names one that we speak.
     #[must_use]
     pub fn transport(&self) -> Option<TransportKind> {
@@ -205,8 +225,10 @@ impl Uri {
             Scheme::Tel | Scheme::Other => return None,
         };
         let host = self.host();
-        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        let ip: IpAddr = bare.parse().ok()?;
+        let ip: IpAddr = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+            Some(six) => lex::ipv6(six)?.into(),
+            None => host.parse().ok()?,
+        };
         Some(SocketAddr::new(ip, self.parts.port.unwrap_or(if tls { 5061 } else { 5060 })))
     }
 
@@ -402,28 +424,36 @@ fn push_escaped(out: &mut String, b: u8) {
     out.push(char::from(HEX[usize::from(b & 15)]));
 }
 
-fn parse_parts(text: &str) -> Result<Parts, UriError> {
-    let error = |kind, offset| Err(UriError { kind, offset });
-    if text.len() > TEXT_MAX {
+/// Finds the parts of a URI, and checks every byte of it.
+pub(crate) fn parse_parts(text: &str) -> Result<Parts, UriError> {
+    let bytes = text.as_bytes();
+    if bytes.len() > TEXT_MAX {
         return error(UriErrorKind::TooLong, TEXT_MAX);
     }
-    let bytes = text.as_bytes();
-    let Some(colon) = memchr::memchr(b':', bytes) else {
-        return error(UriErrorKind::Scheme, 0);
+    let (scheme, start) = match bytes {
+        [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => (Scheme::Sip, 4),
+        _ => other_scheme(bytes)?,
     };
-    let scheme = scheme(&bytes[..colon]).ok_or(UriError { kind: UriErrorKind::Scheme, offset: 0 })?;
-    if let Some(at) = bytes.iter().position(|b| !lex::is_uri(*b)) {
-        return error(UriErrorKind::Character, at);
-    }
-    let empty = Span::new(bytes.len(), bytes.len());
-    match scheme {
-        Scheme::Sip | Scheme::Sips => sip_parts(text, scheme, colon + 1),
-        Scheme::Tel | Scheme::Other if colon + 1 == bytes.len() => error(UriErrorKind::Host, colon + 1),
-        Scheme::Tel | Scheme::Other => {
-            let host = Span::new(colon + 1, colon + 1);
-            Ok(Parts { scheme, user: host, host, port: None, params: empty, headers: empty })
-        }
-    }
+    let found = match scheme {
+        Scheme::Sip | Scheme::Sips => sip_parts(bytes, scheme, start),
+        Scheme::Tel | Scheme::Other => opaque_parts(bytes, scheme, start),
+    };
+    // A character that no URI may have is told before what is wrong with the parts around it.
+    found.map_err(|other| match bytes.iter().position(|b| !lex::is_uri(*b)) {
+        Some(offset) => UriError { kind: UriErrorKind::Character, offset },
+        None => other,
+    })
+}
+
+fn error<T>(kind: UriErrorKind, offset: usize) -> Result<T, UriError> {
+    Err(UriError { kind, offset })
+}
+
+/// The scheme and where the rest begins.
+fn other_scheme(bytes: &[u8]) -> Result<(Scheme, usize), UriError> {
+    let bad = UriError { kind: UriErrorKind::Scheme, offset: 0 };
+    let colon = memchr::memchr(b':', bytes).ok_or(bad)?;
+    Ok((scheme(&bytes[..colon]).ok_or(bad)?, colon + 1))
 }
 
 fn scheme(name: &[u8]) -> Option<Scheme> {
@@ -440,55 +470,101 @@ fn scheme(name: &[u8]) -> Option<Scheme> {
     })
 }
 
-fn sip_parts(text: &str, scheme: Scheme, start: usize) -> Result<Parts, UriError> {
-    let error = |kind, offset| Err(UriError { kind, offset });
-    let bytes = text.as_bytes();
-    let (user, host_at) = match memchr::memchr(b'@', &bytes[start..]) {
+/// A URI of which nothing but its characters is known.
+fn opaque_parts(bytes: &[u8], scheme: Scheme, start: usize) -> Result<Parts, UriError> {
+    if start == bytes.len() {
+        return error(UriErrorKind::Host, start);
+    }
+    if let Some(at) = bytes.iter().position(|b| !lex::is_uri(*b)) {
+        return error(UriErrorKind::Character, at);
+    }
+    let (host, empty) = (Span::new(start, start), Span::new(bytes.len(), bytes.len()));
+    Ok(Parts { scheme, user: host, host, port: None, params: empty, headers: empty })
+}
+
+fn sip_parts(bytes: &[u8], scheme: Scheme, start: usize) -> Result<Parts, UriError> {
+    let (user, host_at) = match bytes[start..].iter().position(|b| *b == b'@') {
         Some(0) => return error(UriErrorKind::User, start),
         Some(len) => (Span::new(start, start + len), start + len + 1),
         None => (Span::new(start, start), start),
     };
-    if let Some(bad) = bad_escape(&bytes[start..host_at]) {
-        return error(UriErrorKind::Character, start + bad);
+    if let Err(at) = uri_text(bytes, user) {
+        return error(UriErrorKind::Character, at);
     }
-    let mut cursor = Cursor::new(text, host_at);
+    let mut cursor = Cursor::of_bytes(bytes, host_at);
     let host = cursor.take(lex::host).map_err(|f| UriError { kind: UriErrorKind::Host, offset: f.at })?;
     let port = match cursor.eat(b':') {
         true => Some(cursor.port().map_err(|f| UriError { kind: UriErrorKind::Port, offset: f.at })?),
         false => None,
     };
     let params_at = cursor.at;
-    let question = memchr::memchr(b'?', &bytes[params_at..]).map_or(bytes.len(), |len| params_at + len);
-    if let Some(two) = memchr::memchr(b'@', &bytes[params_at..question]) {
-        return error(UriErrorKind::User, params_at + two);
+    let question = params(bytes, params_at)?;
+    if let Some(bad) = bytes[question..].iter().position(|b| !lex::is_uri(*b)) {
+        return error(UriErrorKind::Character, question + bad);
     }
-    check_params(text, params_at, question)?;
     let (params, headers) = (Span::new(params_at, question), Span::new(question, bytes.len()));
     Ok(Parts { scheme, user, host, port, params, headers })
 }
 
-/// `*(;name[=value])` with the characters of URI parameters: no quotes, no blanks.
-fn check_params(text: &str, start: usize, end: usize) -> Result<(), UriError> {
-    let mut at = start;
-    while at < end {
-        let bad = UriError { kind: UriErrorKind::Parameter, offset: at };
-        let rest = text[at..end].strip_prefix(';').ok_or(bad)?;
-        let one = rest.split(';').next().unwrap_or(rest);
-        let name = one.split('=').next().unwrap_or(one);
-        // Brackets, slash, colon, `&` and `$` are legal in names too (RFC 3261 `param-unreserved`).
-        if name.is_empty() || one.len() == name.len() + 1 || bad_escape(one.as_bytes()).is_some() {
-            return Err(bad);
+/// Whether all bytes may be in a URI, and each `%` is followed by two hexadecimal digits; else where not.
+fn uri_text(bytes: &[u8], span: Span) -> Result<(), usize> {
+    let mut at = usize::from(span.start);
+    while at < usize::from(span.end) {
+        let escaped = bytes[at] == b'%' && !is_escape(&bytes[..usize::from(span.end)], at);
+        if escaped || !lex::is_uri(bytes[at]) {
+            return Err(at);
         }
-        at += 1 + one.len();
+        at += 1;
     }
     Ok(())
 }
 
-/// Where a `%` is not followed by two hexadecimal digits.
-fn bad_escape(bytes: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(b'%', bytes).find(
-        |at| !matches!(bytes.get(at + 1..at + 3), Some([a, b]) if hex(*a).is_some() && hex(*b).is_some()),
-    )
+/// Whether the `%` at `at` begins an escape.
+fn is_escape(bytes: &[u8], at: usize) -> bool {
+    matches!(bytes.get(at + 1..at + 3), Some([a, b]) if hex(*a).is_some() && hex(*b).is_some())
+}
+
+/// `*(;name[=value])` with the characters of URI parameters: no quotes, no blanks; gives where it ends, at a `?` or with
+/// the text. Brackets, slash, colon, `&` and `$` are legal in names too (RFC 3261 `param-unreserved`).
+fn params(bytes: &[u8], start: usize) -> Result<usize, UriError> {
+    let mut at = start;
+    while bytes.get(at) == Some(&b';') {
+        let bad = UriError { kind: UriErrorKind::Parameter, offset: at };
+        at += 1;
+        let name = at;
+        let mut equals = None;
+        while let Some(&b) = bytes.get(at) {
+            if !lex::is_uri_param(b) {
+                match b {
+                    b';' | b'?' => break,
+                    b'=' => equals = equals.or(Some(at)),
+                    b'%' if is_escape(bytes, at) => {}
+                    b'@' => return second_at(bytes, start, at),
+                    _ => return second_at(bytes, start, at).and(Err(bad)),
+                }
+            }
+            at += 1;
+        }
+        // No name, or `=` without a value behind it.
+        if at == name || equals.is_some_and(|e| e == name || e + 1 == at) {
+            return second_at(bytes, start, at).and(Err(bad));
+        }
+    }
+    match bytes.get(at) {
+        None | Some(b'?') => Ok(at),
+        Some(_) => {
+            second_at(bytes, start, at).and(Err(UriError { kind: UriErrorKind::Parameter, offset: at }))
+        }
+    }
+}
+
+/// An `@` behind the host is told before what is wrong with the parameters.
+fn second_at(bytes: &[u8], start: usize, fine: usize) -> Result<usize, UriError> {
+    let question = memchr::memchr(b'?', &bytes[start..]).map_or(bytes.len(), |len| start + len);
+    match memchr::memchr(b'@', &bytes[start..question]) {
+        Some(two) => error(UriErrorKind::User, start + two),
+        None => Ok(fine),
+    }
 }
 
 impl TryFrom<ByteString> for Uri {

@@ -336,7 +336,11 @@ impl Endpoint {
             .header("Retry-After", self.config.retry_after_s.to_string())
             .header("ms-diagnostics", self.diagnostics("Too many transactions"));
         self.send_stateless(flow, request, draft);
-        self.events.push_back(Event::Rejected { flow, status: Some(503), reason: "too many transactions".to_owned() });
+        self.events.push_back(Event::Rejected {
+            flow,
+            status: Some(503),
+            reason: "too many transactions".to_owned(),
+        });
     }
 
     fn answer_for_user(&mut self, id: u64, now: Instant) {

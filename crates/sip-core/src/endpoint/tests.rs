@@ -303,7 +303,7 @@ fn address_is_connected_once() {
         assert_eq!(sent.via().port(), Some(40000));
         methods.push(sent.method().clone());
     }
-    assert_eq!(methods, [Method::Invite, Method::Info, Method::Benotify]);
+    assert_eq!(methods, [Method::Benotify, Method::Invite, Method::Info]);
     assert_eq!(rig.endpoint.flow_to(TransportKind::Tcp, addr("203.0.113.5:5060")), Some(flow));
     rig.send_to(Method::Info, to);
     assert_eq!(rig.endpoint.poll_transmit().unwrap().to, Target::Flow(flow));
@@ -689,7 +689,7 @@ fn malformed_messages_are_answered_or_counted() {
         (good.replacen("SIP/2.0", "SIP/3.0", 1), Some(505)),
         (good.replace("CSeq: 1 INFO", "CSeq: 1 BYE"), Some(400)),
         (good.replace("INFO sip:bob@192.0.2.1", "ACK nonsense").replace("1 INFO", "1 ACK"), None),
-        (good.replace("Call-ID: c1\r\n", ""), None),
+        (good.replace("Via", "X-Via"), None),
         ("SIP/2.0 2000 OK\r\n\r\n".to_owned(), None),
     ];
     let (mut answered, mut dropped) = (0, 0);

@@ -4,22 +4,26 @@
 //! parsed. All else stays text in wire order and is typed on demand: a [`TypedHeader`] is a pure function of that text
 //! and gives the same answer each time.
 
+mod content;
 pub(crate) mod lex;
 mod method;
 mod name;
 mod name_addr;
+mod report;
 pub(crate) mod values;
 mod via;
 mod view;
 
+pub use content::{Accept, ContentDisposition, ContentEncoding, ContentType, MediaRange};
 pub use lex::Params;
 pub use method::{CSeq, Method};
 pub use name::HeaderName;
 pub use name_addr::NameAddr;
+pub use report::{Date, DialogRecoveryAction, MsDiagnostics, Reason, RetryInfo, Warning, WarningValue};
 pub use values::{
-    Allow, AllowEvents, Contact, ContentType, Event, Expires, MaxForwards, MinExpires, MinSe,
-    PAssertedIdentity, Path, ProxyRequire, RSeq, RecordRoute, Refresher, Require, RetryAfter, Route,
-    SessionExpires, SubState, SubscriptionState, Supported, Unsupported,
+    Allow, AllowEvents, Contact, Event, Expires, MaxForwards, MinExpires, MinSe, PAssertedIdentity, Path,
+    ProxyRequire, RSeq, RecordRoute, Refresher, Require, RetryAfter, Route, SessionExpires, SubState,
+    SubscriptionState, Supported, Unsupported,
 };
 pub use via::{TransportKind, UnknownTransport, Via};
 pub use view::Headers;

@@ -9,10 +9,10 @@ use super::lex::{self, Cursor, Fault, Params, TEXT_MAX, fault};
 use super::{HeaderError, HeaderErrorKind, HeaderName, NameAddr, TypedHeader};
 
 /// The values of one header, as [`TypedHeader::parse_all`] gets them.
-type Lines<'i, 'a> = &'i mut dyn Iterator<Item = &'a str>;
+pub(crate) type Lines<'i, 'a> = &'i mut dyn Iterator<Item = &'a str>;
 
 /// The only line of a header that may occur once; two lines are an error.
-fn single<'a>(name: HeaderName, lines: Lines<'_, 'a>) -> Result<Option<&'a str>, HeaderError> {
+pub(crate) fn single<'a>(name: HeaderName, lines: Lines<'_, 'a>) -> Result<Option<&'a str>, HeaderError> {
     let Some(first) = lines.next() else { return Ok(None) };
     if lines.next().is_some() {
         return Err(HeaderError::new(name, HeaderErrorKind::Duplicate, 0));
@@ -23,7 +23,7 @@ fn single<'a>(name: HeaderName, lines: Lines<'_, 'a>) -> Result<Option<&'a str>,
     Ok(Some(first.trim_matches([' ', '\t'])))
 }
 
-fn number(text: &str) -> Result<u32, Fault> {
+pub(crate) fn number(text: &str) -> Result<u32, Fault> {
     match lex::decimal(text.as_bytes()) {
         // More seconds than fit are as good as for ever (RFC 3261 section 20.19 allows 32 bits).
         Some(n) => Ok(u32::try_from(n).unwrap_or(u32::MAX)),
@@ -32,14 +32,14 @@ fn number(text: &str) -> Result<u32, Fault> {
 }
 
 /// A number before parameters: `1800;refresher=uac`; the number and the parameters.
-fn number_and_params(text: &str) -> Result<(u32, Params<'_>), Fault> {
+pub(crate) fn number_and_params(text: &str) -> Result<(u32, Params<'_>), Fault> {
     let mut cursor = Cursor::new(text, 0);
     let value = number(cursor.take(lex::digits)?.of(text))?;
     Ok((value, Params::new(cursor.params(|_, _| ())?.of(text))))
 }
 
 /// A token before parameters: `conference;id=1`.
-fn token_and_params(text: &str) -> Result<(&str, Params<'_>), Fault> {
+pub(crate) fn token_and_params(text: &str) -> Result<(&str, Params<'_>), Fault> {
     let mut cursor = Cursor::new(text, 0);
     let token = cursor.take(lex::token)?.of(text);
     Ok((token, Params::new(cursor.params(|_, _| ())?.of(text))))
@@ -284,52 +284,6 @@ impl TypedHeader for SubscriptionState {
         let (expires, retry_after) = (seconds("expires")?, seconds("retry-after")?);
         let reason = params.value_of("reason").map(ByteString::from);
         Ok(Some(Self { state, expires, reason, retry_after }))
-    }
-}
-
-/// `Content-Type`: `type/subtype` and parameters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ContentType {
-    /// `type/subtype` as written; compare without case, see [`ContentType::is`].
-    pub mime: ByteString,
-    /// The parameters in order, values without quotes.
-    pub params: Vec<(ByteString, ByteString)>,
-}
-
-impl ContentType {
-    /// Whether it is this `type/subtype`.
-    #[must_use]
-    pub fn is(&self, mime: &str) -> bool {
-        self.mime.eq_ignore_ascii_case(mime)
-    }
-
-    /// The value of a parameter, e.g. `charset` or `boundary`.
-    #[must_use]
-    pub fn param(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| &**v)
-    }
-
-    fn parse_value(text: &str) -> Result<Self, Fault> {
-        let mut cursor = Cursor::new(text, 0);
-        let kind = cursor.take(lex::token)?.of(text);
-        cursor.skip_space();
-        if !cursor.eat(b'/') {
-            return fault(HeaderErrorKind::Syntax, cursor.at);
-        }
-        cursor.skip_space();
-        let sub = cursor.take(lex::token)?.of(text);
-        let params = Params::new(cursor.params(|_, _| ())?.of(text));
-        let params = params.map(|(n, v)| (n.into(), v.unwrap_or_default().into())).collect();
-        Ok(Self { mime: format!("{kind}/{sub}").into(), params })
-    }
-}
-
-impl TypedHeader for ContentType {
-    const NAME: HeaderName = HeaderName::ContentType;
-
-    fn parse_all(lines: Lines<'_, '_>) -> Result<Option<Self>, HeaderError> {
-        let Some(text) = single(Self::NAME, lines)? else { return Ok(None) };
-        Self::parse_value(text).map(Some).map_err(|f| HeaderError::from_fault(Self::NAME, f))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Headers that are read on demand, as tables: lines to value or error.
 
 use super::*;
+use crate::header::ContentType;
 
 fn parse<H: TypedHeader>(lines: &[&str]) -> Result<Option<H>, HeaderErrorKind> {
     H::parse_all(&mut lines.iter().copied()).map_err(|e| e.kind)
