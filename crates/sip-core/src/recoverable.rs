@@ -34,6 +34,7 @@ use crate::dialog::Dialog;
 use crate::endpoint::ServerTransactionId;
 use crate::header::{Method, NameAddr};
 use crate::message::{Request, Response};
+use crate::session_timer::{SessionTimer, SessionTimerConfig, SessionTimerEvent};
 use crate::ua::{RequestId, Routing, SendError, UserAgent};
 
 pub use fault::Fault;
@@ -209,14 +210,8 @@ pub struct RecoverableDialog {
     broken: bool,
     /// A 430 said that our registration's route is lost: the first heal attempt waits for the new one.
     registering: bool,
-    session: Option<SessionRefresh>,
+    session: Option<SessionTimer>,
     events: VecDeque<DialogEvent>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct SessionRefresh {
-    interval: Duration,
-    due: Instant,
 }
 
 impl RecoverableDialog {
@@ -280,7 +275,7 @@ impl RecoverableDialog {
     ///
     /// Where the registration is lost, "at once" means: when it is renewed ([`hint`](Self::hint)), or after the gap.
     pub fn heal(&mut self, at_once: bool, ua: &mut UserAgent, now: Instant) {
-        self.broken = true;
+        self.lose(now);
         if self.heal.is_some() {
             return;
         }
@@ -341,7 +336,7 @@ impl RecoverableDialog {
         let heal =
             self.heal.as_ref().and_then(|heal| heal.next.or(heal.trying.map(|(_, deadline)| deadline)));
         let delayed = self.delayed.iter().map(|(at, _)| *at).min();
-        let session = self.session.filter(|_| !self.broken).map(|session| session.due);
+        let session = self.session.as_ref().and_then(SessionTimer::poll_timeout).map(|(at, _)| at);
         [repair, heal, delayed, session].into_iter().flatten().min()
     }
 
@@ -349,7 +344,7 @@ impl RecoverableDialog {
     pub fn handle_timeout(&mut self, ua: &mut UserAgent, now: Instant) {
         if let Some(repair) = self.repair.take_if(|repair| repair.deadline <= now) {
             ua.withdraw(repair.id);
-            self.on_repair_failed(repair, true);
+            self.on_repair_failed(repair, true, now);
         }
         if let Some(heal) = &mut self.heal {
             if heal.next.is_some_and(|at| at <= now) {
@@ -366,13 +361,20 @@ impl RecoverableDialog {
         for (_, sent) in due {
             self.resubmit(sent, ua, now);
         }
-        if !self.broken && self.session.is_some_and(|session| session.due <= now) {
-            if let Some(session) = &mut self.session {
-                session.due = now + session.interval / 4;
-            }
+        match self.session.as_mut().and_then(|session| session.handle_timeout(now)) {
             // One at a time (RFC 3311 section 5.1): the answer to the one under way says enough.
-            if !self.in_flight.iter().any(|sent| sent.purpose == Purpose::Refresh) {
+            Some(SessionTimerEvent::Refresh)
+                if !self.in_flight.iter().any(|sent| sent.purpose == Purpose::Refresh) =>
+            {
                 self.submit(Purpose::Refresh, self.update_recipe(), ua, now);
+            }
+            Some(SessionTimerEvent::Refresh) | None => {}
+            // Nobody refreshed in time. RFC 4028 says BYE; but a failed refresh is what recovery is for: ask first.
+            Some(SessionTimerEvent::Expired) => {
+                if let Some(session) = &mut self.session {
+                    session.restart(now);
+                }
+                self.probe(ua, now);
             }
         }
     }
@@ -421,7 +423,7 @@ impl RecoverableDialog {
             return true;
         }
         if let Some(repair) = self.repair.take_if(|repair| repair.id == id) {
-            self.on_repair_failed(repair, true);
+            self.on_repair_failed(repair, true, now);
             return true;
         }
         let Some(index) = self.in_flight.iter().position(|sent| sent.id == id) else { return false };
@@ -471,7 +473,8 @@ impl RecoverableDialog {
 
     fn update_recipe(&self) -> Recipe {
         let mut headers = vec![("Supported".to_owned(), "timer".to_owned())];
-        let interval = self.session.map_or(1800, |session| session.interval.as_secs() * 2);
+        let interval =
+            self.session.as_ref().map_or(SessionTimerConfig::default().interval_s, SessionTimer::interval_s);
         headers.push(("Session-Expires".to_owned(), format!("{interval};refresher=uac")));
         Recipe { method: Method::Update, headers, body: None, resend: Resend::Always }
     }
@@ -527,7 +530,12 @@ impl RecoverableDialog {
                     self.events.push_back(DialogEvent::Answered { token, response: response.clone() });
                 }
                 // The peer is alive and knows the dialog; a refresh is tried again at three quarters.
-                Purpose::Probe | Purpose::Refresh => self.events.push_back(DialogEvent::Confirmed),
+                Purpose::Probe | Purpose::Refresh => {
+                    if let Some(session) = &mut self.session {
+                        session.refresh_failed(now);
+                    }
+                    self.events.push_back(DialogEvent::Confirmed);
+                }
             },
         }
     }
@@ -580,8 +588,16 @@ impl RecoverableDialog {
         self.repair = Some(Repair { id, deadline, first_sign: now, fault, stopped: vec![(sent, fault)] });
     }
 
-    fn lose_route(&mut self, sent: InFlight, fault: Fault, now: Instant) {
+    /// The route is lost; the session timer rests until it is back.
+    fn lose(&mut self, now: Instant) {
         self.broken = true;
+        if let Some(session) = &mut self.session {
+            session.pause(now);
+        }
+    }
+
+    fn lose_route(&mut self, sent: InFlight, fault: Fault, now: Instant) {
+        self.lose(now);
         let token = owner_token(sent.purpose);
         self.events.push_back(DialogEvent::RepairFailed {
             fault,
@@ -605,7 +621,7 @@ impl RecoverableDialog {
                 let (response, first_sign) = (response.clone(), repair.first_sign);
                 self.events.push_back(DialogEvent::Gone { token, response, healing: false, first_sign });
             }
-            _ => self.on_repair_failed(repair, true),
+            _ => self.on_repair_failed(repair, true, now),
         }
     }
 
@@ -623,8 +639,8 @@ impl RecoverableDialog {
         }
     }
 
-    fn on_repair_failed(&mut self, repair: Repair, tried: bool) {
-        self.broken = true;
+    fn on_repair_failed(&mut self, repair: Repair, tried: bool, now: Instant) {
+        self.lose(now);
         let mut stopped = repair.stopped.into_iter();
         let token = stopped.next().and_then(|(sent, _)| owner_token(sent.purpose));
         let (fault, first_sign) = (repair.fault, repair.first_sign);
@@ -703,21 +719,26 @@ impl RecoverableDialog {
         }
     }
 
-    fn on_healed(&mut self, ua: &mut UserAgent, _now: Instant) {
+    fn on_healed(&mut self, ua: &mut UserAgent, now: Instant) {
+        if let Some(session) = &mut self.session {
+            session.resume(now);
+        }
         if let Some((id, _)) = self.heal.take().and_then(|heal| heal.trying) {
             ua.withdraw(id);
         }
         self.broken = false;
     }
 
+    /// What a 2xx settles; one that says nothing of session timers leaves things as they are, and a paused clock runs on.
     fn note_session_timer(&mut self, response: &Response, now: Instant) {
-        let Some(value) = response.headers().get("Session-Expires") else { return };
-        let mut parts = value.split(';').map(str::trim);
-        let Some(seconds) = parts.next().and_then(|s| s.parse::<u64>().ok()) else { return };
-        let ours = !parts.any(|p| p.eq_ignore_ascii_case("refresher=uas"));
-        // Half the interval, as RFC 4028 section 7.2 asks of the refresher; never below a second.
-        let interval = Duration::from_secs((seconds / 2).max(1));
-        self.session = ours.then_some(SessionRefresh { interval, due: now + interval });
+        match SessionTimer::from_response(response, &SessionTimerConfig::default(), now) {
+            Ok(Some(session)) => self.session = Some(session),
+            Ok(None) | Err(_) => {
+                if let Some(session) = &mut self.session {
+                    session.restart(now);
+                }
+            }
+        }
     }
 }
 
