@@ -4,8 +4,8 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Pool, patient};
-use reconvene::{JoinOptions, McuType, OperationError, OperationName, OperationValue};
+use common::{Person, Pool, patient};
+use reconvene::{JoinOptions, McuType, Operation, OperationError, OperationName, OperationValue};
 
 /// T3a, T4: one leaves, the other sees it and stays.
 #[tokio::test]
@@ -144,9 +144,8 @@ async fn roles() {
     assert!(patient("the unlock", bob.conference.unlock()).await.is_err());
 }
 
-/// T10, T13: a locked conference has a lobby; who is admitted has the whole roster before the join returns.
-#[tokio::test]
-async fn admitted_from_the_lobby() {
+/// A locked conference of Alice's, and Dave in its lobby with his join pending.
+async fn somebody_waits() -> (Pool, Person, Person, Operation) {
     let pool = Pool::start(1).await;
     let (mut alice, scheduled) = pool.scheduled().await;
     let mut dave = pool.person("dave").await;
@@ -154,6 +153,13 @@ async fn admitted_from_the_lobby() {
     patient("the lock", alice.conference.lock()).await.unwrap();
     let join = dave.conference.join(&scheduled.uri, JoinOptions::default());
     dave.sees("T10 lobby").await;
+    (pool, alice, dave, join)
+}
+
+/// T10, T13: a locked conference has a lobby; who is admitted has the whole roster before the join returns.
+#[tokio::test]
+async fn admitted_from_the_lobby() {
+    let (_pool, mut alice, mut dave, join) = somebody_waits().await;
     assert!(!dave.has_seen("joined sip:alice"), "no roster in the lobby: {:?}", dave.seen);
     let refused = patient("the lock", dave.conference.lock()).await.unwrap_err();
     assert!(matches!(refused, OperationError::InvalidState { .. }), "{refused:?}");
@@ -176,13 +182,7 @@ async fn admitted_from_the_lobby() {
 /// T14a: denied.
 #[tokio::test]
 async fn denied_in_the_lobby() {
-    let pool = Pool::start(1).await;
-    let (mut alice, scheduled) = pool.scheduled().await;
-    let mut dave = pool.person("dave").await;
-    alice.join(&scheduled.uri).await.unwrap();
-    patient("the lock", alice.conference.lock()).await.unwrap();
-    let join = dave.conference.join(&scheduled.uri, JoinOptions::default());
-    dave.sees("T10 lobby").await;
+    let (_pool, mut alice, mut dave, join) = somebody_waits().await;
     alice.sees("joined sip:dave@example.com attendee lobby").await;
     patient("the denial", alice.conference.deny(std::slice::from_ref(&dave.uri))).await.unwrap();
     let denied = patient("the join", join).await.unwrap_err();
@@ -195,13 +195,7 @@ async fn denied_in_the_lobby() {
 /// T14b: the conference ends while somebody waits.
 #[tokio::test]
 async fn ended_while_in_the_lobby() {
-    let pool = Pool::start(1).await;
-    let (mut alice, scheduled) = pool.scheduled().await;
-    let mut dave = pool.person("dave").await;
-    alice.join(&scheduled.uri).await.unwrap();
-    patient("the lock", alice.conference.lock()).await.unwrap();
-    let join = dave.conference.join(&scheduled.uri, JoinOptions::default());
-    dave.sees("T10 lobby").await;
+    let (_pool, mut alice, mut dave, join) = somebody_waits().await;
     patient("the end", alice.conference.end()).await.unwrap();
     let dropped = patient("the join", join).await.unwrap_err();
     assert!(matches!(dropped, OperationError::Dropped { .. }), "{dropped:?}");
