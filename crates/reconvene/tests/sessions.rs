@@ -195,7 +195,7 @@ async fn denied_in_the_lobby() {
 /// T14b: the conference ends while somebody waits.
 #[tokio::test]
 async fn ended_while_in_the_lobby() {
-    let (_pool, mut alice, mut dave, join) = somebody_waits().await;
+    let (_pool, alice, mut dave, join) = somebody_waits().await;
     patient("the end", alice.conference.end()).await.unwrap();
     let dropped = patient("the join", join).await.unwrap_err();
     assert!(matches!(dropped, OperationError::Dropped { .. }), "{dropped:?}");
