@@ -8,29 +8,42 @@
 //!
 //! # Examples
 //!
-//! ```no_run
-//! use reconvene::{Endpoint, EndpointConfig, Event, JoinOptions, McuType, McuSessionState};
+//! A pool in this process (hidden here: `reconvene pool` runs one), one participant, one message:
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! ```
+//! use reconvene::{Endpoint, EndpointConfig, Event, JoinOptions, McuType};
+//!
+//! # use std::sync::Arc;
+//! # use focus::{config::FrontEndConfig, mcu::McuConfig, node, report::NodeReport, store::MemoryStore};
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! # let store = Arc::new(MemoryStore::new());
+//! # let (reports, mut told) = tokio::sync::mpsc::channel(64);
+//! # let im = McuConfig::new("im1", McuType::Im, vec!["tcp:127.0.0.1:0".parse()?]);
+//! # tokio::spawn(node::run_mcu(im, store.clone(), reports, std::future::pending()));
+//! # assert!(matches!(told.recv().await, Some(NodeReport::Ready { .. })));
+//! # let (reports, mut told) = tokio::sync::mpsc::channel(64);
+//! # let fe = FrontEndConfig::new("fe1", vec!["tcp:127.0.0.1:0".parse()?]).with_mcu_types(vec!["chat".into()]);
+//! # tokio::spawn(node::run_front_end(fe, store, reports, std::future::pending()));
+//! # let Some(NodeReport::Ready { listen }) = told.recv().await else { panic!("it listens") };
+//! # let server = listen[0].to_string();
 //! let config = EndpointConfig::new("sip:bob@example.com".parse()?)
 //!     .with_display_name("Bob")
-//!     .with_server("tcp:127.0.0.1:5060".parse()?);
+//!     .with_server(server.parse()?);
 //! let endpoint = Endpoint::start(config).await?;
 //! let conference = endpoint.conference();
 //! let mut events = conference.events();
-//! conference.join("sip:alice@example.com;gruu;opaque=app:conf:focus:id:7Q4W2ZK9", JoinOptions::default()).await?;
+//! conference.join_new(Default::default(), JoinOptions::default()).await?;
 //! conference.call(McuType::Im).await?;
 //! conference.say("hello").await?;
+//! conference.leave().await?;
 //! while let Some(event) = events.next().await {
-//!     match event {
-//!         Event::State(change) => println!("{} {} -> {}", change.transition, change.from, change.to),
-//!         Event::McuState { mcu: McuType::Im, to: McuSessionState::Active, .. } => println!("IM is back"),
-//!         Event::Message { from, text, .. } => println!("{from}: {text}"),
-//!         _ => {}
+//!     if let Event::State(change) = event {
+//!         println!("{} {} -> {} ({})", change.transition, change.from, change.to, change.cause);
 //!     }
 //! }
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 #![forbid(unsafe_code)]
