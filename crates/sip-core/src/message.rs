@@ -641,7 +641,8 @@ impl Deref for Response {
 
 /// The answer to a request that did not parse, when enough of it can be read: Via, From, To, Call-ID and CSeq.
 ///
-/// `None` for responses, for an ACK (nobody may answer one) and when the way back is unknown. The caller notes the real
+/// `None` for responses, for an ACK (nobody may answer one) and without Via; one that is malformed is given back as it is, to
+/// who sent it. A header that is missing, which is then what is wrong, is left out. The caller notes the real
 /// source in the topmost Via ([`ResponseDraft::top_via`], [`ResponseDraft::set_top_via`]) and adds a To tag and diagnostics.
 ///
 /// # Examples
@@ -686,9 +687,8 @@ pub fn parse_for_reply(raw: &Bytes, error: &ParseError) -> Option<ResponseDraft>
     // What is missing cannot be copied; it is what the answer is about (RFC 4475 section 3.3.1).
     let missing = error.kind == ParseErrorKind::Missing && there("CSeq");
     let complete = missing || ["From", "To", "Call-ID", "CSeq"].iter().all(|n| there(n));
-    // Of another version, Via may have its number too; the flow is the way back (RFC 4475 section 3.1.2.16).
-    let way_back = draft.top_via().is_some() || (error.kind == ParseErrorKind::Version && there("Via"));
-    (complete && way_back).then_some(draft)
+    // It need not parse, the flow is the way back (RFC 4475 sections 3.1.2.1 and 3.1.2.16).
+    (complete && there("Via")).then_some(draft)
 }
 
 /// The lines of a head that need not be well-formed: unfolded; those that are not UTF-8 or have control characters are

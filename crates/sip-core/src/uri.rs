@@ -175,10 +175,15 @@ impl Uri {
         self.parts.port
     }
 
-    /// The value of a URI parameter, `Some("")` for a flag. Names are compared without case.
+    /// The value of a URI parameter, escapes kept, `Some("")` for a flag. Names are compared without case and escapes.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.params().value_of(name)
+        let plain = !name.contains('%') && !self.parts.params.of(&self.text).contains('%');
+        if plain {
+            return self.params().value_of(name);
+        }
+        let found = self.params().find(|(n, _)| same_unescaped_ignoring_case(n, name));
+        found.map(|(_, value)| value.unwrap_or(""))
     }
 
     /// Whether the URI parameter is there, with or without a value.
@@ -263,6 +268,10 @@ impl Uri {
 
     /// Whether both name the same resource by RFC 3261 section 19.1.4.
     ///
+    /// As the RFC says itself, this is not transitive: a parameter that only one has does not count, so that
+    /// `sip:carol@example.com` is equivalent to the same with `;x=1` and with `;x=2`, which differ. Among URIs that
+    /// agree in such parameters it is an equivalence.
+    ///
     /// Stricter in one point: `opaque`, `gruu` and `gr` in one URI only make them differ, so that an address is never
     /// taken for one of its devices or conferences.
     ///
@@ -332,17 +341,18 @@ impl Uri {
 /// User, ttl, method, maddr and transport must be in both or in neither; so must what names a device or conference.
 fn params_agree(one: &Uri, other: &Uri) -> bool {
     const STRICT: [&str; 8] = ["user", "ttl", "method", "maddr", "transport", "opaque", "gruu", "gr"];
-    one.params().all(|(name, value)| match other.param(name) {
-        Some(theirs) => same_unescaped_ignoring_case(value.unwrap_or(""), theirs),
-        None => !STRICT.iter().any(|s| s.eq_ignore_ascii_case(name)),
+    // Of a name that is there twice, against RFC 3261 section 19.1.1, the first counts.
+    one.params().all(|(name, _)| match (one.param(name), other.param(name)) {
+        (Some(ours), Some(theirs)) => same_unescaped_ignoring_case(ours, theirs),
+        (Some(_) | None, _) => !STRICT.iter().any(|s| same_unescaped_ignoring_case(s, name)),
     })
 }
 
 /// Headers are compared as a set, each without case.
 fn same_headers(a: &str, b: &str) -> bool {
     let list = |text: &str| {
-        let mut all: Vec<String> =
-            text.trim_start_matches('?').split('&').map(str::to_ascii_lowercase).collect();
+        let each = text.trim_start_matches('?').split('&');
+        let mut all: Vec<Vec<(bool, u8)>> = each.map(|one| lower(one).collect()).collect();
         all.sort_unstable();
         all
     };
@@ -354,9 +364,12 @@ fn same_unescaped(a: &str, b: &str) -> bool {
 }
 
 fn same_unescaped_ignoring_case(a: &str, b: &str) -> bool {
-    let lower =
-        |text| Unescape { bytes: str::as_bytes(text) }.map(|(kept, b)| (kept, b.to_ascii_lowercase()));
     a == b || lower(a).eq(lower(b))
+}
+
+/// The characters without escapes and case.
+fn lower(text: &str) -> impl Iterator<Item = (bool, u8)> {
+    Unescape { bytes: text.as_bytes() }.map(|(kept, b)| (kept, b.to_ascii_lowercase()))
 }
 
 /// The bytes with `%HH` resolved. An escaped reserved character stays apart from the bare one (RFC 3261 19.1.4).

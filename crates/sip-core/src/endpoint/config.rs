@@ -1,9 +1,11 @@
 //! The settings of an endpoint.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::TransportKind;
+use crate::refuse::Capabilities;
 use crate::transaction::Timing;
 
 /// Settings of an [`Endpoint`](super::Endpoint); start from the default and use `with_*`.
@@ -28,6 +30,12 @@ pub struct EndpointConfig {
     pub max_waiting_oneway: usize,
     /// `Retry-After` of the 503 above, in seconds.
     pub retry_after_s: u32,
+    /// What the transaction user can do: the endpoint refuses other requests by itself ([`Capabilities::check`]). `None` when
+    /// the user looks for itself, as one has to that forwards requests.
+    pub capabilities: Option<Arc<Capabilities>>,
+    /// Whether a request that also came on another way, and is being served, gets 482 (RFC 3261 section 8.2.2.2). Not for who
+    /// forwards: a request may come to a proxy twice.
+    pub refuse_merged: bool,
 }
 
 impl Default for EndpointConfig {
@@ -42,6 +50,8 @@ impl Default for EndpointConfig {
             max_transactions: 50_000,
             max_waiting_oneway: 1_000,
             retry_after_s: 10,
+            capabilities: None,
+            refuse_merged: false,
         }
     }
 }
@@ -94,6 +104,20 @@ impl EndpointConfig {
     #[must_use]
     pub fn with_max_transactions(mut self, limit: usize) -> Self {
         self.max_transactions = limit;
+        self
+    }
+
+    /// Refusing what this says cannot be served.
+    #[must_use]
+    pub fn with_capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = Some(Arc::new(capabilities));
+        self
+    }
+
+    /// Refusing requests that came on another way already.
+    #[must_use]
+    pub fn with_merged_refused(mut self) -> Self {
+        self.refuse_merged = true;
         self
     }
 }

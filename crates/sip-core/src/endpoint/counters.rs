@@ -24,6 +24,10 @@ pub struct Counters {
     pub malformed_dropped: u64,
     /// Requests answered 503: too many transactions.
     pub overload_rejected: u64,
+    /// Requests refused by the endpoint itself for what the user cannot do.
+    pub incapable_refused: u64,
+    /// Requests answered 482: they came on another way too.
+    pub merged_refused: u64,
     /// CANCELs that matched no INVITE.
     pub stray_cancels: u64,
     /// Responses of the user that came too late or twice.

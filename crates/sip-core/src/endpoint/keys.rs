@@ -4,7 +4,7 @@
 //! Call-ID, From tag and CSeq. The sent-by takes part in both ways: clients started in the same second have been seen to
 //! make identical Call-IDs, tags and branches.
 
-use crate::{Method, Request, Response};
+use crate::{Method, Request, Response, Via};
 
 use super::wire;
 
@@ -81,5 +81,38 @@ impl ServerKey {
             Self::Branch { .. } => true,
             Self::Legacy { .. } => false,
         }
+    }
+}
+
+/// What two requests have in common that are one request on two ways: RFC 3261 section 8.2.2.2.
+///
+/// Who made it is a part of it: clients started in the same second have been seen to make identical Call-IDs and tags.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct MergeKey {
+    call_id: String,
+    from_tag: String,
+    cseq: u32,
+    method: Method,
+    origin: String,
+}
+
+impl MergeKey {
+    /// The key of a request outside of dialogs.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        if request.to().tag().is_some() {
+            return None;
+        }
+        let last = request.headers().values("Via").last().and_then(|via| via.parse::<Via>().ok());
+        // With one Via, the top, the real source was noted in it.
+        let last = last.filter(|_| request.headers().values("Via").nth(1).is_some());
+        let origin = last.as_ref().unwrap_or(request.via());
+        let source = origin.received().map_or_else(String::new, |ip| ip.to_string());
+        Some(Self {
+            call_id: request.call_id().to_owned(),
+            from_tag: request.from().tag().unwrap_or_default().to_owned(),
+            cseq: request.cseq().number,
+            method: request.method().clone(),
+            origin: format!("{} {source}", wire::sent_by(origin)),
+        })
     }
 }

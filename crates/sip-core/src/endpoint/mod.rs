@@ -42,7 +42,7 @@ use crate::dialog::DialogId;
 use crate::{IdSource, Message, Method, TransportKind};
 use client::Client;
 use flows::Flows;
-use keys::{ClientKey, ServerKey};
+use keys::{ClientKey, MergeKey, ServerKey};
 use server::Server;
 use timers::{Timers, Who};
 
@@ -57,6 +57,8 @@ pub struct Endpoint {
     newest: u64,
     client_keys: HashMap<ClientKey, u64>,
     server_keys: HashMap<ServerKey, u64>,
+    /// The server transactions of requests outside of dialogs; empty unless merged requests are refused.
+    merge_keys: HashMap<MergeKey, u64>,
     /// The INVITE server transaction whose final response waits for an ACK in this dialog.
     ack_keys: HashMap<DialogId, u64>,
     timers: Timers,
@@ -89,6 +91,7 @@ impl Endpoint {
             newest: 0,
             client_keys: HashMap::new(),
             server_keys: HashMap::new(),
+            merge_keys: HashMap::new(),
             ack_keys: HashMap::new(),
             timers: Timers::default(),
             transmits: VecDeque::new(),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::event::{Event, ServerTransactionId};
 use super::flow::{FlowId, Target, Transmit};
-use super::keys::ServerKey;
+use super::keys::{MergeKey, ServerKey};
 use super::timers::Who;
 use super::{Endpoint, wire};
 use crate::build::ResponseDraft;
@@ -79,6 +79,7 @@ pub(super) struct Server {
     /// The last response.
     last: Option<Bytes>,
     ack_key: Option<DialogId>,
+    merge_key: Option<MergeKey>,
     /// When the user has taken too long.
     answer_by: Instant,
     /// The deadline known to the timers.
@@ -135,9 +136,44 @@ impl Endpoint {
             self.refuse_overload(flow, &request);
             return;
         }
+        let refusal = self.refusal(&request);
         let id = self.insert_server(key, flow, request.clone(), now);
-        self.events.push_back(Event::Request { tx: ServerTransactionId(id), flow, request });
-        self.settle_server(id);
+        match refusal {
+            Some(draft) => self.refuse(id, flow, draft, now),
+            None => {
+                self.note_merge_key(id, &request);
+                self.events.push_back(Event::Request { tx: ServerTransactionId(id), flow, request });
+                self.settle_server(id);
+            }
+        }
+    }
+
+    /// The answer to a request that the user need not see.
+    fn refusal(&mut self, request: &Request) -> Option<ResponseDraft> {
+        if self.config.refuse_merged
+            && MergeKey::of(request).is_some_and(|key| self.merge_keys.contains_key(&key))
+        {
+            self.counters.merged_refused += 1;
+            return Some(ResponseDraft::merged_request(request));
+        }
+        let refusal = self.config.capabilities.as_ref()?.check(request).err()?;
+        self.counters.incapable_refused += 1;
+        Some(refusal)
+    }
+
+    fn refuse(&mut self, id: u64, flow: FlowId, draft: ResponseDraft, now: Instant) {
+        let (status, reason) = (draft.status, draft.reason_text().to_owned());
+        let draft = draft.header("ms-diagnostics", self.diagnostics(&reason.replace(['"', '\\'], "'")));
+        self.respond(ServerTransactionId(id), draft, now);
+        self.events.push_back(Event::Rejected { flow, status: Some(status), reason });
+    }
+
+    fn note_merge_key(&mut self, id: u64, request: &Request) {
+        let key = MergeKey::of(request).filter(|_| self.config.refuse_merged);
+        if let (Some(key), Some(server)) = (key, self.servers.get_mut(&id)) {
+            server.merge_key = Some(key.clone());
+            self.merge_keys.insert(key, id);
+        }
     }
 
     /// An ACK: it ends a transaction here, or is for a 2xx and goes to the user.
@@ -234,6 +270,7 @@ impl Endpoint {
             back,
             last: None,
             ack_key: None,
+            merge_key: None,
             answer_by: now + self.config.answer_within,
             deadline: None,
         };
@@ -372,6 +409,9 @@ impl Endpoint {
         if let Some(server) = self.servers.remove(&id) {
             self.timers.change(Who::Server(id), server.deadline, None);
             self.server_keys.remove(&server.key);
+            if let Some(key) = server.merge_key {
+                self.merge_keys.remove(&key);
+            }
             if let Some(dialog) = server.ack_key
                 && self.ack_keys.get(&dialog) == Some(&id)
             {
