@@ -15,13 +15,13 @@ use crate::client::SimClient;
 use crate::invariants::Judge;
 use crate::journal::{App, HostId};
 use crate::ladder;
-use crate::mock::{Action, MockFocus, MockHop, MockMcu};
+use crate::mock::{Action, Admission, MockFocus, MockHop, MockMcu};
 use crate::network::{Death, NetworkConfig};
 use crate::scenario::{Scenario, Topology};
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 /// How long faults come.
-const FAULTS: Duration = Duration::from_secs(150);
+const FAULTS: Duration = Duration::from_secs(120);
 /// How long what is mended has to recover (L1): who is idle learns of a silent failover by the probe of D16, after 120 s.
 const MENDED_S: u64 = 140;
 /// And then to see the change that shows who missed a notification.
@@ -79,9 +79,10 @@ enum Fault {
     People,
     FarEndUpdate,
     Bye,
+    Door,
 }
 
-const FAULT_KINDS: [Fault; 18] = [
+const FAULT_KINDS: [Fault; 19] = [
     Fault::FailOver,
     Fault::KillFrontEnd,
     Fault::KillHop,
@@ -100,6 +101,7 @@ const FAULT_KINDS: [Fault; 18] = [
     Fault::People,
     Fault::FarEndUpdate,
     Fault::Bye,
+    Fault::Door,
 ];
 
 /// Something that was broken and has to be mended.
@@ -121,6 +123,8 @@ struct Run {
     mends: Vec<(Duration, Mend)>,
     instances: u32,
     told: u32,
+    /// The longest pause between two actions or faults, in milliseconds.
+    pause_max: u64,
 }
 
 /// Runs one seed.
@@ -133,7 +137,7 @@ pub fn run(seed: u64) -> Result<Outcome, Box<Failure>> {
     let result = run.go();
     result.map_err(|what| {
         let simulation = &run.scenario.simulation;
-        let flow = ladder::ladder(simulation.journal(), &simulation.names(), 200);
+        let flow = ladder::ladder(simulation.journal(), &simulation.names(), 400);
         Box::new(Failure { seed, step: simulation.step_number(), what, flow })
     })?;
     let journal = run.scenario.simulation.journal();
@@ -162,6 +166,9 @@ impl Run {
         for name in NAMES.iter().take(count) {
             scenario.add_client(name);
         }
+        if dice.below(4) == 0 {
+            scenario.conference.borrow_mut().admission = Admission::Lobby;
+        }
         let kinds = FAULT_KINDS.iter().copied().filter(|_| dice.below(3) == 0).collect();
         let judge = Judge::new(&scenario.clients);
         let (piggyback, pending) = (dice.below(4) != 0, dice.below(4) == 0);
@@ -175,7 +182,8 @@ impl Run {
                 focus.subscription_expires = 100;
             });
         }
-        Run { seed, dice, scenario, judge, kinds, mends: Vec::new(), instances: 1, told: 0 }
+        let pause_max = [1_500, 4_000, 9_000][pick(&mut dice, 3)];
+        Run { seed, dice, scenario, judge, kinds, mends: Vec::new(), instances: 1, told: 0, pause_max }
     }
 
     fn go(&mut self) -> Result<(), String> {
@@ -185,7 +193,7 @@ impl Run {
         let span = Duration::from_secs(3);
         self.advance(span)?;
         while self.scenario.simulation.elapsed() < FAULTS {
-            let pause = Duration::from_millis(200 + self.dice.below(9_000));
+            let pause = Duration::from_millis(100 + self.dice.below(self.pause_max));
             self.advance(pause)?;
             if self.dice.below(2) == 0 {
                 self.fault();
@@ -218,7 +226,9 @@ impl Run {
             let next = self.mends.iter().map(|(at, _)| at.saturating_sub(elapsed)).min();
             let until = next.map_or(end, |next| end.min(self.scenario.simulation.now() + next));
             let went = self.scenario.simulation.step_until(until);
-            self.judge.observe(self.scenario.simulation.journal()).map_err(|violation| violation.to_string())?;
+            self.judge
+                .observe(self.scenario.simulation.journal())
+                .map_err(|violation| violation.to_string())?;
             if !went && self.scenario.simulation.now() >= end {
                 return Ok(());
             }
@@ -262,7 +272,8 @@ impl Run {
     }
 
     fn later(&mut self, mend: Mend, at_most_s: u64) {
-        let at = self.scenario.simulation.elapsed() + Duration::from_millis(500 + self.dice.below(at_most_s * 1000));
+        let at = self.scenario.simulation.elapsed()
+            + Duration::from_millis(500 + self.dice.below(at_most_s * 1000));
         self.mends.push((at, mend));
     }
 
@@ -296,8 +307,12 @@ impl Run {
             }
             Fault::Silence => self.script(Action::Silence),
             Fault::FlowFailed => {
-                let tokens =
-                    ["Dialog-Route-Set-Update", "Wait-For-Session-Update", "Registration-Route-Set-Update", "Other"];
+                let tokens = [
+                    "Dialog-Route-Set-Update",
+                    "Wait-For-Session-Update",
+                    "Registration-Route-Set-Update",
+                    "Other",
+                ];
                 let token = self.any(&tokens);
                 self.script(Action::flow_failed(token));
             }
@@ -341,7 +356,8 @@ impl Run {
             }
             Fault::LostNotification => self.scenario.conference.borrow_mut().skip_version(),
             Fault::People => {
-                let user = self.any(&["sip:dave@example.com", "sip:erin@example.com", "sip:frank@example.com"]);
+                let user =
+                    self.any(&["sip:dave@example.com", "sip:erin@example.com", "sip:frank@example.com"]);
                 let inside = self.scenario.conference.borrow().users().iter().any(|known| known == user);
                 let mut conference = self.scenario.conference.borrow_mut();
                 if inside { conference.remove_person(user) } else { conference.add_person(user) }
@@ -349,6 +365,11 @@ impl Run {
             Fault::FarEndUpdate => {
                 let user = self.user();
                 self.focus(|focus, now| focus.update(&user, now));
+            }
+            Fault::Door => {
+                let user = self.user();
+                let mut conference = self.scenario.conference.borrow_mut();
+                if self.dice.below(4) == 0 { conference.eject(&user) } else { conference.admit(&user) }
             }
             Fault::Bye => {
                 let user = self.user();
@@ -397,7 +418,8 @@ impl Run {
     /// Kills one of two, if the other one lives.
     fn kill(&mut self, hosts: &[HostId; 2]) {
         let victim = self.any(hosts);
-        let paused = self.mends.iter().any(|(_, mend)| matches!(mend, Mend::GoOn(host) if hosts.contains(host)));
+        let paused =
+            self.mends.iter().any(|(_, mend)| matches!(mend, Mend::GoOn(host) if hosts.contains(host)));
         if paused || !hosts.iter().all(|host| self.scenario.simulation.is_alive(*host)) {
             return;
         }
@@ -464,9 +486,18 @@ impl Run {
             match node.state() {
                 SessionState::Idle | SessionState::Disconnected => {}
                 SessionState::Connected => {
-                    let (seen, real) = (node.users(), self.scenario.conference.borrow().users());
+                    let (seen, real) = (node.users(), self.scenario.conference.borrow().everybody());
                     if seen != real {
-                        return Err(format!("G1: {name} sees {seen:?}, and there are {real:?} (seed {})", self.seed));
+                        return Err(format!(
+                            "G1: {name} sees {seen:?}, and there are {real:?} (seed {})",
+                            self.seed
+                        ));
+                    }
+                }
+                SessionState::InLobby => {
+                    let user = format!("sip:{name}@example.com");
+                    if !self.scenario.conference.borrow().waits(&user) {
+                        return Err(format!("G1: {name} waits in the lobby, and the Focus does not say so"));
                     }
                 }
                 other => return Err(format!("L1: {name} is still {other}")),

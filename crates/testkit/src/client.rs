@@ -10,7 +10,8 @@ use conference::handle::JoinOptions;
 use conference::link::LinkTimes;
 use conference::roster::RosterSnapshot;
 use conference::session::{
-    Command, Completion, OperationError, OperationId, OperationName, OperationValue, RecoveryReport, SessionState,
+    Command, Completion, OperationError, OperationId, OperationName, OperationValue, RecoveryReport,
+    SessionState,
 };
 use sip_core::ua::{UserAgent, UserAgentConfig};
 use sip_core::{Endpoint, EndpointConfig, ListenAddr, NameAddr, SeededIds, Transmit, TransportInput, Uri};
@@ -147,7 +148,9 @@ impl SimClient {
                     continue;
                 }
                 ClientOutput::Over(_) => App::Over,
-                ClientOutput::Scheduled { result, .. } => App::Other(format!("scheduled: {}", result.is_ok())),
+                ClientOutput::Scheduled { result, .. } => {
+                    App::Other(format!("scheduled: {}", result.is_ok()))
+                }
             };
             self.remarks.push_back(Remark::App(app));
         }

@@ -170,7 +170,8 @@ impl Judge {
     /// The first rule that is broken.
     pub fn finish(&mut self, journal: &Journal) -> Result<(), Violation> {
         self.observe(journal)?;
-        let (at, step) = journal.records().last().map_or((Duration::ZERO, 0), |record| (record.at, record.step));
+        let (at, step) =
+            journal.records().last().map_or((Duration::ZERO, 0), |record| (record.at, record.step));
         for (host, client) in &self.clients {
             if let Some((op, entry)) = client.operations.iter().find(|(_, entry)| !entry.over) {
                 let text = format!("{} #{op} never ended", entry.name);
@@ -191,11 +192,14 @@ impl Judge {
                 None => return,
             },
             What::Sent(packet) => match self.clients.get_mut(&packet.from) {
-                Some(client) => (packet.from, client.settle(record).and_then(|()| client.on_sent(packet, record))),
+                Some(client) => {
+                    (packet.from, client.settle(record).and_then(|()| client.on_sent(packet, record)))
+                }
                 None => return,
             },
             What::Delivered(packet) => {
-                let Some((host, client)) = packet.to.and_then(|to| Some((to, self.clients.get_mut(&to)?))) else {
+                let Some((host, client)) = packet.to.and_then(|to| Some((to, self.clients.get_mut(&to)?)))
+                else {
                     return;
                 };
                 (host, client.settle(record).and_then(|()| client.on_delivered(packet)))
@@ -228,7 +232,8 @@ impl Client {
     }
 
     fn on_app(&mut self, app: &App, record: &Record) -> Check {
-        if self.over && !matches!(app, App::Completed { .. } | App::OperationEvent { .. } | App::Begun { .. }) {
+        if self.over && !matches!(app, App::Completed { .. } | App::OperationEvent { .. } | App::Begun { .. })
+        {
             return broken("C1", format!("after the end of the session: {app:?}"));
         }
         self.check_order(app, record.step)?;
@@ -238,7 +243,9 @@ impl Client {
             App::State { row, from, to, .. } => self.state(row, from, to, record),
             App::Mcu { row, mcu, from, to } => self.mcu(row, mcu, from, to, record),
             App::Call { state, cause, .. } => {
-                if *state == "terminated" && matches!(*cause, "mcu-failover" | "instance-changed" | "mcu-gone") {
+                if *state == "terminated"
+                    && matches!(*cause, "mcu-failover" | "instance-changed" | "mcu-gone")
+                {
                     self.may_hang_up = true;
                     self.retrying_step = record.step;
                 }
@@ -271,12 +278,14 @@ impl Client {
                 self.burst = None;
                 return Ok(());
             }
-            // What the wire does because of a transition (hanging up) is an input of its own, after all of this.
-            App::Call { cause: "local", .. } => return Ok(()),
+            // What becomes of a call on its own wire is an input of its own, and may share the step.
+            App::Call { cause: "local" | "remote" | "failed" | "answered", .. } => return Ok(()),
             App::Mcu { .. } | App::Call { .. } => 2,
             App::Report { .. } => 3,
             App::Completed { .. } | App::OperationEvent { .. } => 4,
-            App::Begun { .. } | App::Message { .. } | App::Repair { .. } | App::Over | App::Other(_) => return Ok(()),
+            App::Begun { .. } | App::Message { .. } | App::Repair { .. } | App::Over | App::Other(_) => {
+                return Ok(());
+            }
         };
         match &mut self.burst {
             Some((of, reached)) if *of == step => {
@@ -308,7 +317,13 @@ impl Client {
         }
     }
 
-    fn completed(&mut self, op: u64, name: &'static str, failure: Option<&'static str>, record: &Record) -> Check {
+    fn completed(
+        &mut self,
+        op: u64,
+        name: &'static str,
+        failure: Option<&'static str>,
+        record: &Record,
+    ) -> Check {
         self.owed.retain(|owed| *owed != op);
         let retrying_step = self.retrying_step;
         let Some(entry) = self.operations.get_mut(&op) else {
@@ -369,10 +384,13 @@ impl Client {
                 self.retrying_step = record.step;
                 let failover = row.ends_with('a');
                 self.recovery = Some(Recovery { failover, dialog_gone: failover, ..Recovery::default() });
-                let pending = self.operations.iter().filter(|(_, entry)| !entry.over && COMMANDS.contains(&entry.name));
+                let pending =
+                    self.operations.iter().filter(|(_, entry)| !entry.over && COMMANDS.contains(&entry.name));
                 self.owed = pending.map(|(op, _)| *op).collect();
                 self.owed_step = record.step;
-                self.may_hang_up = false;
+                // A call that was being hung up is hung up all the same.
+                self.may_hang_up =
+                    self.operations.values().any(|entry| !entry.over && entry.name == "hangup");
                 Ok(())
             }
             "T7" | "T12" => self.recovered(row),
@@ -471,7 +489,8 @@ impl Client {
         if known != wire.body() {
             return broken("C6", format!("request {id} has two bodies"));
         }
-        let accepted = self.operations.values().filter(|entry| !entry.refused && COMMANDS.contains(&entry.name)).count();
+        let accepted =
+            self.operations.values().filter(|entry| !entry.refused && COMMANDS.contains(&entry.name)).count();
         if self.commands.len() > accepted {
             return broken("C6", format!("{} commands for {accepted} operations", self.commands.len()));
         }
@@ -485,15 +504,20 @@ impl Client {
         let state = wire.header("Subscription-State").unwrap_or_default();
         match (wire.method(), wire.status()) {
             // A lost subscription is no lost dialog.
-            (None, Some(481)) => recovery.dialog_gone |= of != "SUBSCRIBE" && wire.call_id().starts_with("focus-"),
+            (None, Some(481)) => {
+                recovery.dialog_gone |= of != "SUBSCRIBE" && wire.call_id().starts_with("focus-")
+            }
             (None, Some(status)) => {
                 let ok = (200..300).contains(&status);
                 let invited = recovery.invites.contains(wire.call_id());
-                let healed = of == "UPDATE" && (ok || status == 405 || status == 501) && recovery.invites.is_empty();
+                let healed =
+                    of == "UPDATE" && (ok || status == 405 || status == 501) && recovery.invites.is_empty();
                 recovery.open |= healed || (of == "INVITE" && ok && invited);
             }
             (Some("UPDATE"), _) => recovery.open |= recovery.invites.is_empty(),
-            (Some("NOTIFY" | "BENOTIFY"), _) if state.contains("deactivated") || state.contains("probation") => {
+            (Some("NOTIFY" | "BENOTIFY"), _)
+                if state.contains("deactivated") || state.contains("probation") =>
+            {
                 recovery.dialog_gone = true;
             }
             (Some("BYE"), _) => recovery.dialog_gone = true,

@@ -204,7 +204,9 @@ impl Journal {
             match &record.what {
                 What::Sent(packet) => mix(&packet.bytes),
                 What::Lost(packet) | What::Delivered(packet) => mix(&packet.number.to_le_bytes()),
-                other @ (What::Fault(_) | What::Note(..) | What::App(..)) => mix(format!("{other:?}").as_bytes()),
+                other @ (What::Fault(_) | What::Note(..) | What::App(..)) => {
+                    mix(format!("{other:?}").as_bytes())
+                }
             }
         }
         hash

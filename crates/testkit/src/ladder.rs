@@ -56,7 +56,9 @@ pub fn summary(bytes: &[u8]) -> String {
     };
     let call: String = wire.call_id().chars().take(12).collect();
     let _ = write!(text, "  [{call} {number}]");
-    for header in ["Subscription-State", "P-Dialog-Recovery-Action", "ms-diagnostics", "ms-client-diagnostics"] {
+    for header in
+        ["Subscription-State", "P-Dialog-Recovery-Action", "ms-diagnostics", "ms-client-diagnostics"]
+    {
         if let Some(value) = wire.header(header) {
             let value: String = value.chars().take(48).collect();
             let _ = write!(text, " {value}");

@@ -66,7 +66,13 @@ impl Scenario {
         let mcu = MockMcu::new(at(1), conference.clone(), seed ^ 0x6d63_7500);
         let mcu = simulation.add_host("mcu", Box::new(mcu));
         let front_end = |simulation: &mut Simulation, name: &'static str, last: u8| {
-            let node = MockFocus::new(name, at(last), conference.clone(), seed ^ u64::from(last) << 8, simulation.now());
+            let node = MockFocus::new(
+                name,
+                at(last),
+                conference.clone(),
+                seed ^ u64::from(last) << 8,
+                simulation.now(),
+            );
             simulation.add_host(name, Box::new(node.with_mcu(McuType::Im, at(1))))
         };
         let front_ends = [front_end(&mut simulation, "fe1", 2), front_end(&mut simulation, "fe2", 3)];
@@ -79,7 +85,17 @@ impl Scenario {
             simulation.listen_tcp(host, PORT, Listener::Accepts);
             simulation.listen_udp(host, PORT);
         }
-        Scenario { simulation, conference, front_ends, mcu, hops, clients: Vec::new(), topology, seed, lives: 1 }
+        Scenario {
+            simulation,
+            conference,
+            front_ends,
+            mcu,
+            hops,
+            clients: Vec::new(),
+            topology,
+            seed,
+            lives: 1,
+        }
     }
 
     /// How clients reach the pool.
@@ -98,9 +114,12 @@ impl Scenario {
             Topology::Direct | Topology::Hops => TransportKind::Tcp,
             Topology::Datagrams => TransportKind::Udp,
         };
-        let servers =
-            servers.iter().map(|host| ListenAddr::new(transport, self.simulation.addr(*host, PORT))).collect();
-        let seed = self.seed.wrapping_mul(31).wrapping_add(u64::try_from(self.clients.len()).unwrap_or(0) + 1);
+        let servers = servers
+            .iter()
+            .map(|host| ListenAddr::new(transport, self.simulation.addr(*host, PORT)))
+            .collect();
+        let seed =
+            self.seed.wrapping_mul(31).wrapping_add(u64::try_from(self.clients.len()).unwrap_or(0) + 1);
         let user = format!("sip:{name}@example.com");
         let client = SimClient::new(&user, CONFERENCE, servers, seed, self.simulation.now());
         let host = self.simulation.add_host(name, Box::new(client));
@@ -186,11 +205,16 @@ impl Scenario {
     /// Starts a dead front end or hop again, with empty memory.
     pub fn restart(&mut self, host: HostId) {
         self.lives += 1;
-        let (name, addr, now) = (self.simulation.name(host).to_owned(), self.simulation.addr(host, PORT), self.simulation.now());
+        let (name, addr, now) =
+            (self.simulation.name(host).to_owned(), self.simulation.addr(host, PORT), self.simulation.now());
         let seed = self.seed ^ self.lives << 32;
         let pool = self.front_ends.map(|host| self.simulation.addr(host, PORT)).to_vec();
         let mcu = self.simulation.addr(self.mcu, PORT);
-        let focus = |name| Box::new(MockFocus::new(name, addr, self.conference.clone(), seed, now).with_mcu(McuType::Im, mcu));
+        let focus = |name| {
+            Box::new(
+                MockFocus::new(name, addr, self.conference.clone(), seed, now).with_mcu(McuType::Im, mcu),
+            )
+        };
         let life = u32::try_from(self.lives).unwrap_or(u32::MAX);
         match name.as_str() {
             "fe1" => self.simulation.restart(host, focus("fe1")),

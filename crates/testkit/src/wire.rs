@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn tells_full_documents_from_partial_ones() {
-        let of = |tag: &str| format!("SIP/2.0 200 OK\r\nCSeq: 1 SUBSCRIBE\r\n\r\n<?xml?><conference-info {tag}>");
+        let of =
+            |tag: &str| format!("SIP/2.0 200 OK\r\nCSeq: 1 SUBSCRIBE\r\n\r\n<?xml?><conference-info {tag}>");
         assert!(Wire::read(of("entity=\"x\" state=\"full\"").as_bytes()).unwrap().is_full_document());
         assert!(Wire::read(of("entity=\"x\"").as_bytes()).unwrap().is_full_document());
         assert!(!Wire::read(of("entity=\"x\" state=\"partial\"").as_bytes()).unwrap().is_full_document());

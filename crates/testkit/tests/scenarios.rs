@@ -71,10 +71,16 @@ fn r01_flow_failed_is_repaired_silently() {
     let subscribes = scenario.requests(bob, "SUBSCRIBE", mark);
     // The call's dialog is on the same hop; only the Focus dialog met the failure.
     let focus = read(&infos[0].1).call_id().to_owned();
-    assert_eq!(updates.iter().filter(|(_, text)| read(text).call_id() == focus).count(), 1, "{}", scenario.flow());
+    assert_eq!(
+        updates.iter().filter(|(_, text)| read(text).call_id() == focus).count(),
+        1,
+        "{}",
+        scenario.flow()
+    );
     assert!(updates.iter().chain(&subscribes).all(|(_, text)| read(text).header("Route").is_none()));
     assert_eq!(subscribes.len(), 1, "{}", scenario.flow());
-    let locks = scenario.conference.borrow().executed.iter().filter(|e| e.command == "modifyConferenceLock").count();
+    let locks =
+        scenario.conference.borrow().executed.iter().filter(|e| e.command == "modifyConferenceLock").count();
     assert_eq!(locks, 1);
 }
 
@@ -213,7 +219,8 @@ fn r07_failover_with_another_roster() {
     scenario.until(bob, SessionState::Connected, 10);
     let expected = ["left sip:carol@example.com", "left sip:dave@example.com", "joined sip:erin@example.com"];
     assert_eq!(scenario.attendance(bob, mark), expected, "{}", scenario.flow());
-    let after = scenario.app(bob, mark).skip_while(|app| !matches!(app, App::State { row: "T7", .. })).skip(1);
+    let after =
+        scenario.app(bob, mark).skip_while(|app| !matches!(app, App::State { row: "T7", .. })).skip(1);
     let kinds: Vec<bool> = after.take(3).map(|app| matches!(app, App::Attendance { .. })).collect();
     assert_eq!(kinds, [true; 3], "{}", scenario.flow());
 }
@@ -455,7 +462,12 @@ fn r22_ejected_during_failover() {
     scenario.conference.borrow_mut().admission = Admission::Refused;
     scenario.until(bob, SessionState::Disconnected, 40);
     let causes = causes(&scenario, bob, mark);
-    assert_eq!(causes.iter().map(|(row, _)| *row).collect::<Vec<_>>(), ["T6a", "T8", "T4"], "{}", scenario.flow());
+    assert_eq!(
+        causes.iter().map(|(row, _)| *row).collect::<Vec<_>>(),
+        ["T6a", "T8", "T4"],
+        "{}",
+        scenario.flow()
+    );
 }
 
 /// R22: ejected by a BYE while the route heals: T8 with the BYE's cause.
@@ -473,7 +485,12 @@ fn r22_ejected_while_healing() {
     scenario.focus(|focus, now| focus.bye(BOB, "61006;reason=\"removed\"", now));
     scenario.until(bob, SessionState::Disconnected, 40);
     let causes = causes(&scenario, bob, mark);
-    assert_eq!(causes, [("T6b", "route-lost"), ("T8", "ejected"), ("T4", "cleaned-up")], "{}", scenario.flow());
+    assert_eq!(
+        causes,
+        [("T6b", "route-lost"), ("T8", "ejected"), ("T4", "cleaned-up")],
+        "{}",
+        scenario.flow()
+    );
 }
 
 /// R23: failovers that succeed and fail within a minute are slowed down: 5, 10, 20 s before the INVITE.

@@ -19,7 +19,9 @@ fn number(name: &str) -> Option<u64> {
 fn sweep() {
     if let Some(seed) = number("RECONVENE_SEED") {
         match chaos::run(seed) {
-            Ok(outcome) => println!("SEED={seed} is well after {} steps, rows {:?}", outcome.steps, outcome.rows),
+            Ok(outcome) => {
+                println!("SEED={seed} is well after {} steps, rows {:?}", outcome.steps, outcome.rows)
+            }
             Err(failure) => panic!("{failure}"),
         }
         return;

@@ -102,6 +102,18 @@ impl MockConference {
         self.members.iter().filter(|(_, member)| !member.lobby).map(|(user, _)| user.clone()).collect()
     }
 
+    /// The users in its document: those who wait in the lobby, too.
+    #[must_use]
+    pub fn everybody(&self) -> Vec<String> {
+        self.members.keys().cloned().collect()
+    }
+
+    /// Whether somebody waits in the lobby.
+    #[must_use]
+    pub fn waits(&self, user: &str) -> bool {
+        self.in_lobby(user)
+    }
+
     /// Somebody whom no client of the simulation plays comes in.
     pub fn add_person(&mut self, user: &str) {
         let endpoint = format!("{{00000000-0000-4000-8000-{:0>12}}}", user.len());
@@ -147,8 +159,12 @@ impl MockConference {
         let mut change = ConferenceInfo::partial(&self.uri);
         change.views = Some(Views::partial(vec![self.mcu_view(mcu)]));
         if mcu == McuType::Im && !status.is_active() {
-            let left: Vec<String> =
-                self.members.iter().filter(|(_, member)| member.chat.is_some()).map(|(user, _)| user.clone()).collect();
+            let left: Vec<String> = self
+                .members
+                .iter()
+                .filter(|(_, member)| member.chat.is_some())
+                .map(|(user, _)| user.clone())
+                .collect();
             self.members.values_mut().for_each(|member| member.chat = None);
             change.users = Some(Users::partial(left.iter().filter_map(|user| self.user(user)).collect()));
         }
@@ -184,7 +200,8 @@ impl MockConference {
         match known {
             // A rejoin: lobby and chat are as before, and nobody is told.
             Some(known) => {
-                self.members.insert(user.to_owned(), Member { lobby: known.lobby, chat: known.chat, ..member });
+                self.members
+                    .insert(user.to_owned(), Member { lobby: known.lobby, chat: known.chat, ..member });
             }
             None => {
                 self.members.insert(user.to_owned(), member);
@@ -239,7 +256,8 @@ impl MockConference {
             user = user.with_display_text(name);
         }
         if let Some(chat) = &member.chat {
-            user = user.with_endpoint(Endpoint::new(chat, SessionType::Chat).with_status(EndpointStatus::Connected));
+            user = user
+                .with_endpoint(Endpoint::new(chat, SessionType::Chat).with_status(EndpointStatus::Connected));
         }
         Some(user)
     }

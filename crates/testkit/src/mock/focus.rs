@@ -8,8 +8,9 @@ use c3p::McuType;
 use c3p::command::{AddUser, Command, CommandResult, Request as C3pRequest, Response as C3pResponse};
 use c3p::info::{Endpoint as Device, EndpointStatus, SessionType, User};
 use sip_core::{
-    ClientTransactionId, Dialog, DialogId, Endpoint, EndpointConfig, Event, FlowId, Message, Method, NameAddr, Request,
-    RequestDraft, ResponseDraft, SeededIds, ServerTransactionId, Target, Transmit, TransportInput, TransportKind, Uri,
+    ClientTransactionId, Dialog, DialogId, Endpoint, EndpointConfig, Event, FlowId, Message, Method,
+    NameAddr, Request, RequestDraft, ResponseDraft, SeededIds, ServerTransactionId, Target, Transmit,
+    TransportInput, TransportKind, Uri,
 };
 
 use super::forward::Forwarder;
@@ -38,8 +39,8 @@ struct Watcher {
 
 #[derive(Debug)]
 enum Later {
-    Request { tx: ServerTransactionId, flow: FlowId, request: Request },
-    Result { dialog: DialogId, answer: C3pResponse },
+    Request { tx: ServerTransactionId, flow: FlowId, request: Box<Request> },
+    Result { dialog: DialogId, answer: Box<C3pResponse> },
 }
 
 /// One front end.
@@ -74,7 +75,13 @@ impl MockFocus {
     ///
     /// - `seed`: of its tags and Call-IDs; another one for each life.
     #[must_use]
-    pub fn new(name: &'static str, addr: SocketAddr, conference: SharedConference, seed: u64, now: Instant) -> Self {
+    pub fn new(
+        name: &'static str,
+        addr: SocketAddr,
+        conference: SharedConference,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
         MockFocus {
             script: Script::default(),
             piggyback: true,
@@ -143,7 +150,8 @@ impl MockFocus {
 
     /// Ends the Focus dialog of a user with these diagnostics.
     pub fn bye(&mut self, user: &str, diagnostics: &str, now: Instant) {
-        let (gone, kept) = std::mem::take(&mut self.dialogs).into_iter().partition(|dialog| dialog.user == user);
+        let (gone, kept) =
+            std::mem::take(&mut self.dialogs).into_iter().partition(|dialog| dialog.user == user);
         self.dialogs = kept;
         let gone: Vec<FocusDialog> = gone;
         for mut dialog in gone {
@@ -193,12 +201,14 @@ impl MockFocus {
             Action::Silence => return,
             Action::Answer { status, headers } => {
                 let draft = ResponseDraft::to(request, status);
-                let draft = headers.iter().fold(draft, |draft, (name, value)| draft.header(name, value.clone()));
+                let draft =
+                    headers.iter().fold(draft, |draft, (name, value)| draft.header(name, value.clone()));
                 return self.endpoint.respond(tx, draft, now);
             }
             Action::Hold(wait) => {
                 self.endpoint.respond(tx, ResponseDraft::to(request, 100), now);
-                self.later.push((now + wait, Later::Request { tx, flow, request: request.clone() }));
+                self.later
+                    .push((now + wait, Later::Request { tx, flow, request: Box::new(request.clone()) }));
                 return;
             }
             Action::Usual => {}
@@ -220,9 +230,13 @@ impl MockFocus {
     fn on_register(&mut self, tx: ServerTransactionId, flow: FlowId, request: &Request, now: Instant) {
         let contact = request.headers().get("Contact").unwrap_or_default().to_owned();
         let user = request.to().uri().as_str().to_owned();
-        let instance = contact.split("urn:uuid:").nth(1).and_then(|uuid| uuid.split('-').next()).unwrap_or("none");
+        let instance =
+            contact.split("urn:uuid:").nth(1).and_then(|uuid| uuid.split('-').next()).unwrap_or("none");
         let gruu = format!("{user};opaque=user:epid:{instance};gruu");
-        let edge = self.endpoint.flow_info(flow).map(|info| format!("<sip:{};transport={}>", info.remote, info.transport));
+        let edge = self
+            .endpoint
+            .flow_info(flow)
+            .map(|info| format!("<sip:{};transport={}>", info.remote, info.transport));
         let path = request.headers().get("Path").map(str::to_owned);
         if let Some(binding) = path.or(edge) {
             self.conference.borrow_mut().bindings.insert(gruu.clone(), binding);
@@ -242,7 +256,8 @@ impl MockFocus {
         };
         let user = add.user.entity.clone();
         let device = add.endpoint().map(|endpoint| endpoint.entity.clone()).unwrap_or_default();
-        let known = self.conference.borrow().members.get(&user).is_some_and(|member| member.endpoint == device);
+        let known =
+            self.conference.borrow().members.get(&user).is_some_and(|member| member.endpoint == device);
         let refusal = match admission {
             _ if ended => Some(404),
             Admission::Refused => Some(403),
@@ -250,8 +265,16 @@ impl MockFocus {
             Admission::Open | Admission::Lobby => None,
         };
         if let Some(status) = refusal {
-            let why = if status == 404 { "3012;reason=\"no such conference\"" } else { "3014;reason=\"not admitted\"" };
-            return self.endpoint.respond(tx, ResponseDraft::to(request, status).header("ms-diagnostics", why), now);
+            let why = if status == 404 {
+                "3012;reason=\"no such conference\""
+            } else {
+                "3014;reason=\"not admitted\""
+            };
+            return self.endpoint.respond(
+                tx,
+                ResponseDraft::to(request, status).header("ms-diagnostics", why),
+                now,
+            );
         }
         let lobby = admission == Admission::Lobby || locked;
         let role = self.conference.borrow_mut().join(&user, &device, add.user.display_text.clone(), lobby);
@@ -295,7 +318,13 @@ impl MockFocus {
         self.answer_subscribe(tx, draft, index, now);
     }
 
-    fn answer_subscribe(&mut self, tx: ServerTransactionId, draft: ResponseDraft, index: usize, now: Instant) {
+    fn answer_subscribe(
+        &mut self,
+        tx: ServerTransactionId,
+        draft: ResponseDraft,
+        index: usize,
+        now: Instant,
+    ) {
         let user = self.watchers[index].user.clone();
         let info = self.conference.borrow().full(&user);
         let draft = draft
@@ -327,7 +356,14 @@ impl MockFocus {
         }
     }
 
-    fn on_focus_request(&mut self, index: usize, tx: ServerTransactionId, flow: FlowId, request: &Request, now: Instant) {
+    fn on_focus_request(
+        &mut self,
+        index: usize,
+        tx: ServerTransactionId,
+        flow: FlowId,
+        request: &Request,
+        now: Instant,
+    ) {
         let contact = self.contact();
         let dialog = &mut self.dialogs[index];
         if dialog.dialog.check_request(request).is_err() {
@@ -365,12 +401,19 @@ impl MockFocus {
         let answer = self.conference.borrow_mut().execute(&user, &endpoint, &command);
         if self.says_pending {
             let pending = C3pResponse::pending(&command);
-            self.later.push((now, Later::Result { dialog: id.clone(), answer: pending }));
+            self.later.push((now, Later::Result { dialog: id.clone(), answer: Box::new(pending) }));
         }
-        self.later.push((now + self.think, Later::Result { dialog: id, answer }));
+        self.later.push((now + self.think, Later::Result { dialog: id, answer: Box::new(answer) }));
     }
 
-    fn on_watcher_request(&mut self, index: usize, tx: ServerTransactionId, flow: FlowId, request: &Request, now: Instant) {
+    fn on_watcher_request(
+        &mut self,
+        index: usize,
+        tx: ServerTransactionId,
+        flow: FlowId,
+        request: &Request,
+        now: Instant,
+    ) {
         let watcher = &mut self.watchers[index];
         if watcher.dialog.check_request(request).is_err() {
             return self.endpoint.respond(tx, ResponseDraft::to(request, 500), now);
@@ -381,7 +424,8 @@ impl MockFocus {
         let over = request.headers().get("Expires").is_some_and(|value| value.trim() == "0");
         if over {
             self.watchers.remove(index);
-            let draft = ResponseDraft::to(request, 200).header("Expires", "0").header("Contact", self.contact());
+            let draft =
+                ResponseDraft::to(request, 200).header("Expires", "0").header("Contact", self.contact());
             return self.endpoint.respond(tx, draft, now);
         }
         self.answer_subscribe(tx, ResponseDraft::to(request, 200), index, now);
@@ -430,7 +474,8 @@ impl MockFocus {
     }
 
     fn knows(&self, user: &str) -> bool {
-        self.dialogs.iter().any(|dialog| dialog.user == user) || self.watchers.iter().any(|watcher| watcher.user == user)
+        self.dialogs.iter().any(|dialog| dialog.user == user)
+            || self.watchers.iter().any(|watcher| watcher.user == user)
     }
 
     /// Tells watchers what they do not know yet, and sends those away who were removed.
@@ -504,17 +549,19 @@ impl MockFocus {
         let Some((_, mcu)) = c3p::uri::conference_of_mcu(request.uri().as_str()) else { return false };
         let Some((_, addr)) = self.mcus.iter().find(|(of, _)| *of == mcu) else { return false };
         let user = request.from().uri().address_of_record().to_string();
-        let inside = self.dialogs.iter().any(|dialog| dialog.user == user) && !self.conference.borrow().in_lobby(&user);
+        let inside = self.dialogs.iter().any(|dialog| dialog.user == user)
+            && !self.conference.borrow().in_lobby(&user);
         if *request.method() == Method::Invite && !inside {
             self.forwarder.answer(flow, request, 403, &[]);
             return true;
         }
         let mut draft = RequestDraft::from_request(request);
-        let own = request.route().first().is_some_and(|route| route.uri().sip_addr() == Some(self.forwarder.addr));
+        let own =
+            request.route().first().is_some_and(|route| route.uri().sip_addr() == Some(self.forwarder.addr));
         if own {
             draft.pop_route();
         }
-        self.forwarder.to_address(flow, request, draft, *addr);
+        self.forwarder.pass_to_address(flow, request, draft, *addr);
         true
     }
 }
@@ -523,18 +570,17 @@ impl Node for MockFocus {
     fn handle_transport(&mut self, input: TransportInput, now: Instant) {
         self.now = now;
         self.forwarder.note(&input);
-        match &input {
+        let passed_on = match &input {
             TransportInput::Message { flow, message: Message::Request(request) } => {
-                if self.forwards(*flow, request) {
-                    return;
-                }
+                self.forwards(*flow, request)
             }
             TransportInput::Message { message: Message::Response(response), .. } => {
-                if self.forwarder.back(response) {
-                    return;
-                }
+                self.forwarder.back(response)
             }
-            _ => {}
+            _ => false,
+        };
+        if passed_on {
+            return;
         }
         for (_, flow, request) in std::mem::take(&mut self.forwarder.failed) {
             if *request.method() == Method::Invite {

@@ -8,8 +8,12 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use sip_core::{
-    FlowId, FlowInfo, Request, RequestDraft, Response, ResponseDraft, Transmit, TransportInput, TransportKind, Via,
+    FlowId, FlowInfo, Request, RequestDraft, Response, ResponseDraft, Transmit, TransportInput,
+    TransportKind, Via,
 };
+
+/// A request that waits for its connection: the flow it came on, as it came, and as it goes on.
+type Waiting = (FlowId, Request, RequestDraft);
 
 /// Passes messages on.
 #[derive(Debug)]
@@ -18,7 +22,7 @@ pub(super) struct Forwarder {
     pub(super) addr: SocketAddr,
     flows: BTreeMap<FlowId, FlowInfo>,
     back: BTreeMap<String, FlowId>,
-    waiting: BTreeMap<(TransportKind, SocketAddr), Vec<(FlowId, Request, RequestDraft)>>,
+    waiting: BTreeMap<(TransportKind, SocketAddr), Vec<Waiting>>,
     out: VecDeque<Transmit>,
     /// Requests whose next element cannot be reached, with the flow they came on.
     pub(super) failed: Vec<(SocketAddr, FlowId, Request)>,
@@ -73,11 +77,21 @@ impl Forwarder {
     }
 
     /// Passes a request on to an address.
-    pub(super) fn to_address(&mut self, from: FlowId, request: &Request, draft: RequestDraft, addr: SocketAddr) {
+    pub(super) fn pass_to_address(
+        &mut self,
+        from: FlowId,
+        request: &Request,
+        draft: RequestDraft,
+        addr: SocketAddr,
+    ) {
         let transport = self.flows.get(&from).map_or(TransportKind::Tcp, |info| info.transport);
         self.remember(from, request);
-        let open =
-            self.flows.iter().rev().find(|(_, info)| info.remote == addr && info.transport == transport).map(|(flow, _)| *flow);
+        let open = self
+            .flows
+            .iter()
+            .rev()
+            .find(|(_, info)| info.remote == addr && info.transport == transport)
+            .map(|(flow, _)| *flow);
         match open {
             Some(flow) => self.send_on(flow, request, draft),
             None => {
@@ -91,7 +105,13 @@ impl Forwarder {
     }
 
     /// Passes a request on to a flow.
-    pub(super) fn to_flow(&mut self, from: FlowId, request: &Request, draft: RequestDraft, flow: FlowId) {
+    pub(super) fn pass_to_flow(
+        &mut self,
+        from: FlowId,
+        request: &Request,
+        draft: RequestDraft,
+        flow: FlowId,
+    ) {
         self.remember(from, request);
         self.send_on(flow, request, draft);
     }
@@ -109,7 +129,13 @@ impl Forwarder {
     }
 
     /// Answers a request right here.
-    pub(super) fn answer(&mut self, flow: FlowId, request: &Request, status: u16, headers: &[(String, String)]) {
+    pub(super) fn answer(
+        &mut self,
+        flow: FlowId,
+        request: &Request,
+        status: u16,
+        headers: &[(String, String)],
+    ) {
         let draft = ResponseDraft::to(request, status).to_tag(self.name);
         let draft = headers.iter().fold(draft, |draft, (name, value)| draft.header(name, value.clone()));
         self.out.push_back(Transmit::on_flow(flow, draft.write()));

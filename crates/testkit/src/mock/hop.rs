@@ -43,18 +43,21 @@ impl MockHop {
     fn on_request(&mut self, flow: FlowId, request: &Request) {
         match self.script.take(request.method()) {
             Action::Silence => return,
-            Action::Answer { status, headers } => return self.forwarder.answer(flow, request, status, &headers),
+            Action::Answer { status, headers } => {
+                return self.forwarder.answer(flow, request, status, &headers);
+            }
             Action::Usual | Action::Hold(_) => {}
         }
         let mut draft = RequestDraft::from_request(request);
-        let ours = request.route().first().filter(|route| route.uri().sip_addr() == Some(self.forwarder.addr));
+        let ours =
+            request.route().first().filter(|route| route.uri().sip_addr() == Some(self.forwarder.addr));
         if let Some(route) = ours {
             draft.pop_route();
             match self.flow_of(route) {
                 // From elsewhere: down to the client.
                 Some(client) if client != flow => {
                     self.add_record_route(request, &mut draft, client);
-                    return self.forwarder.to_flow(flow, request, draft, client);
+                    return self.forwarder.pass_to_flow(flow, request, draft, client);
                 }
                 Some(_) => {}
                 None if from_client(request) => {}
@@ -62,10 +65,11 @@ impl MockHop {
             }
         }
         self.add_record_route(request, &mut draft, flow);
-        let next = draft.route_values().first().map_or_else(|| request.uri().clone(), |route| route.uri().clone());
+        let next =
+            draft.route_values().first().map_or_else(|| request.uri().clone(), |route| route.uri().clone());
         let addr = next.sip_addr().or_else(|| self.next.first().copied());
         match addr {
-            Some(addr) => self.forwarder.to_address(flow, request, draft, addr),
+            Some(addr) => self.forwarder.pass_to_address(flow, request, draft, addr),
             None => self.forwarder.answer(flow, request, 503, &[]),
         }
     }
@@ -98,18 +102,19 @@ impl MockHop {
             match other.filter(|_| !bound) {
                 Some(other) => {
                     let mut draft = RequestDraft::from_request(&request);
-                    if request.route().first().is_some() {
+                    if !request.route().is_empty() {
                         draft.pop_route();
                     }
                     self.add_record_route(&request, &mut draft, flow);
-                    self.forwarder.to_address(flow, &request, draft, other);
+                    self.forwarder.pass_to_address(flow, &request, draft, other);
                 }
                 None if *request.method() == Method::Ack => {}
                 None if request.to().tag().is_some() => {
                     self.flow_failed(flow, &request, "Dialog-Route-Set-Update");
                 }
                 None => {
-                    let why = ("ms-diagnostics".to_owned(), "61004;reason=\"nothing alive behind\"".to_owned());
+                    let why =
+                        ("ms-diagnostics".to_owned(), "61004;reason=\"nothing alive behind\"".to_owned());
                     self.forwarder.answer(flow, &request, 503, &[why]);
                 }
             }
@@ -126,7 +131,9 @@ impl Node for MockHop {
     fn handle_transport(&mut self, input: TransportInput, _now: Instant) {
         self.forwarder.note(&input);
         match input {
-            TransportInput::Message { flow, message: Message::Request(request) } => self.on_request(flow, &request),
+            TransportInput::Message { flow, message: Message::Request(request) } => {
+                self.on_request(flow, &request)
+            }
             TransportInput::Message { message: Message::Response(response), .. } => {
                 self.forwarder.back(&response);
             }

@@ -6,8 +6,8 @@ use std::time::Instant;
 use c3p::McuType;
 use c3p::info::McuStatus;
 use sip_core::{
-    Dialog, Endpoint, EndpointConfig, Event, FlowId, Method, Request, ResponseDraft, SeededIds, ServerTransactionId,
-    Target, Transmit, TransportInput, TransportKind,
+    Dialog, Endpoint, EndpointConfig, Event, FlowId, Method, Request, ResponseDraft, SeededIds,
+    ServerTransactionId, Target, Transmit, TransportInput, TransportKind,
 };
 
 use super::focus::mcu_contact;
@@ -88,7 +88,8 @@ impl MockMcu {
             Action::Silence => return,
             Action::Answer { status, headers } => {
                 let draft = ResponseDraft::to(request, status);
-                let draft = headers.iter().fold(draft, |draft, (name, value)| draft.header(name, value.clone()));
+                let draft =
+                    headers.iter().fold(draft, |draft, (name, value)| draft.header(name, value.clone()));
                 return self.endpoint.respond(tx, draft, now);
             }
             Action::Hold(_) | Action::Usual => {}
@@ -130,7 +131,14 @@ impl MockMcu {
         self.endpoint.respond(tx, draft, now);
     }
 
-    fn on_in_dialog(&mut self, index: usize, tx: ServerTransactionId, flow: FlowId, request: &Request, now: Instant) {
+    fn on_in_dialog(
+        &mut self,
+        index: usize,
+        tx: ServerTransactionId,
+        flow: FlowId,
+        request: &Request,
+        now: Instant,
+    ) {
         let call = &mut self.calls[index];
         if call.dialog.check_request(request).is_err() {
             return self.endpoint.respond(tx, ResponseDraft::to(request, 500), now);
@@ -141,7 +149,8 @@ impl MockMcu {
             Method::Message => {
                 let text = String::from_utf8_lossy(request.body()).into_owned();
                 self.messages.push((user.clone(), text));
-                let draft = ResponseDraft::to(request, 200).header("Message-Id", self.messages.len().to_string());
+                let draft =
+                    ResponseDraft::to(request, 200).header("Message-Id", self.messages.len().to_string());
                 self.endpoint.respond(tx, draft, now);
                 self.pass_on(&user, request, now);
             }

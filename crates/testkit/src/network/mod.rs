@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip_core::{
-    CloseReason, FlowId, IdSource, Limits, Message, SeededIds, Target, Transmit, TransportInput, TransportKind,
-    UnreachableReason,
+    CloseReason, FlowId, IdSource, Limits, Message, SeededIds, Target, Transmit, TransportInput,
+    TransportKind, UnreachableReason,
 };
 
 pub use host::Listener;
@@ -299,7 +299,11 @@ impl Simulation {
         if self.hosts[host.0].node.take().is_none() {
             return;
         }
-        self.note_fault(format!("{} {}", self.hosts[host.0].name, if death == Death::Killed { "killed" } else { "vanished" }));
+        self.note_fault(format!(
+            "{} {}",
+            self.hosts[host.0].name,
+            if death == Death::Killed { "killed" } else { "vanished" }
+        ));
         let state = &mut self.hosts[host.0];
         state.life += 1;
         state.ends.clear();
@@ -356,7 +360,10 @@ impl Simulation {
         let released: Vec<Due> = self
             .connections
             .values_mut()
-            .filter(|connection| (connection.hosts[0].min(connection.hosts[1]), connection.hosts[0].max(connection.hosts[1])) == pair)
+            .filter(|connection| {
+                (connection.hosts[0].min(connection.hosts[1]), connection.hosts[0].max(connection.hosts[1]))
+                    == pair
+            })
             .flat_map(|connection| connection.held.iter_mut().flat_map(std::mem::take).collect::<Vec<_>>())
             .collect();
         let at = self.clock.now() + self.config.latency;
@@ -365,7 +372,10 @@ impl Simulation {
 
     /// Resets every connection between two hosts.
     pub fn reset(&mut self, a: HostId, b: HostId) {
-        self.note_fault(format!("connections between {} and {} reset", self.hosts[a.0].name, self.hosts[b.0].name));
+        self.note_fault(format!(
+            "connections between {} and {} reset",
+            self.hosts[a.0].name, self.hosts[b.0].name
+        ));
         let of_pair: Vec<u64> = self
             .connections
             .iter()
@@ -506,15 +516,30 @@ impl Simulation {
         }
     }
 
-    fn packet(&mut self, from: HostId, to: Option<HostId>, transport: TransportKind, bytes: Bytes) -> Arc<Packet> {
+    fn packet(
+        &mut self,
+        from: HostId,
+        to: Option<HostId>,
+        transport: TransportKind,
+        bytes: Bytes,
+    ) -> Arc<Packet> {
         self.number += 1;
         let packet = Arc::new(Packet { number: self.number, from, to, transport, bytes });
         self.record(What::Sent(Arc::clone(&packet)));
         packet
     }
 
-    fn send_stream(&mut self, host: HostId, connection: u64, to_side: usize, bytes: Bytes, close_after: bool) {
-        let Some(to) = self.connections.get(&connection).map(|connection| connection.hosts[to_side]) else { return };
+    fn send_stream(
+        &mut self,
+        host: HostId,
+        connection: u64,
+        to_side: usize,
+        bytes: Bytes,
+        close_after: bool,
+    ) {
+        let Some(to) = self.connections.get(&connection).map(|connection| connection.hosts[to_side]) else {
+            return;
+        };
         let latency = self.latency();
         let now = self.clock.now();
         let Some(state) = self.connections.get_mut(&connection) else { return };
@@ -568,7 +593,8 @@ impl Simulation {
 
     /// A connection is asked for at its listener.
     fn knock(&mut self, from: HostId, life: u32, local: SocketAddr, remote: SocketAddr) {
-        let fails = |reason| TransportInput::Unreachable { transport: TransportKind::Tcp, addr: remote, reason };
+        let fails =
+            |reason| TransportInput::Unreachable { transport: TransportKind::Tcp, addr: remote, reason };
         let to = self.host_at(remote.ip());
         let silent = to.is_none_or(|to| self.vanished.contains(&to) || self.is_cut(from, to));
         let listener = to.map_or(Listener::Refuses, |to| {
@@ -582,7 +608,12 @@ impl Simulation {
                 self.number += 1;
                 let connection = self.number;
                 let arrives = [back, self.clock.now()];
-                let state = Connection { hosts: [from, to], open: [true, true], arrives, held: [Vec::new(), Vec::new()] };
+                let state = Connection {
+                    hosts: [from, to],
+                    open: [true, true],
+                    arrives,
+                    held: [Vec::new(), Vec::new()],
+                };
                 self.connections.insert(connection, state);
                 let (flow, info) = self.hosts[to.0].open_stream(connection, 1, remote, local);
                 self.at(back, Due::Opened { from, life, connection, local, remote });
@@ -604,6 +635,12 @@ impl Simulation {
         }
         let (flow, info) = self.hosts[from.0].open_stream(connection, 0, local, remote);
         self.input(from, TransportInput::Connected { flow, info });
+        // Reset while the answer to the knock was on its way.
+        if !self.connections.get(&connection).is_some_and(|connection| connection.open[0]) {
+            self.hosts[from.0].ends.remove(&flow);
+            let reason = CloseReason::Io(ErrorKind::ConnectionReset);
+            self.input(from, TransportInput::Closed { flow, reason });
+        }
     }
 
     fn segment(&mut self, number: u64, side: usize, packet: Option<Arc<Packet>>, bytes: Bytes) {
