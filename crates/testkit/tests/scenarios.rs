@@ -560,3 +560,26 @@ fn d13_refused_refresh_is_repeated() {
     assert_eq!(scenario.requests(bob, "SUBSCRIBE", mark).len(), 4);
     assert_eq!(scenario.rows(bob, mark), [""; 0]);
 }
+
+/// Section 4.5: not healed until a roster came. A document that came by chance while the route was broken does not count, and a
+/// refused SUBSCRIBE leads back to the loop. Found by the sweep (seed 5519).
+#[test]
+fn refused_subscribe_after_healing_leads_back_to_the_loop() {
+    let (mut scenario, bob) = Scenario::connected(Topology::Hops);
+    let mark = scenario.mark();
+    scenario.hop(|hop| {
+        hop.script.next(Method::Info, Action::flow_failed(WAIT));
+        (0..3).for_each(|_| hop.script.next(Method::Update, Action::status(503)));
+    });
+    let op = scenario.lock(bob);
+    assert!(scenario.outcome(bob, op).is_err());
+    scenario.run(1);
+    // The gap makes the client ask for a document while it heals.
+    scenario.conference.borrow_mut().skip_version();
+    scenario.conference.borrow_mut().add_person("sip:carol@example.com");
+    scenario.run(2);
+    scenario.hop(|hop| (0..2).for_each(|_| hop.script.next(Method::Subscribe, Action::flow_failed(WAIT))));
+    scenario.until(bob, SessionState::Connected, 120);
+    assert_eq!(scenario.rows(bob, mark), ["T6b", "T7"], "{}", scenario.flow());
+    assert_eq!(scenario.attendance(bob, mark), ["joined sip:carol@example.com"]);
+}

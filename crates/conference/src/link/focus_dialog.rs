@@ -171,6 +171,8 @@ impl FocusLink {
     }
 
     pub(super) fn on_healed(&mut self, ua: &mut UserAgent, now: Instant) {
+        // A document may have come while the route was still broken; what counts is the one that follows.
+        self.healing = true;
         self.events.push_back(Input::Healed);
         self.refresh(true, ua, now);
     }

@@ -314,6 +314,8 @@ impl FocusLink {
     pub fn heal(&mut self, at_once: bool, ua: &mut UserAgent, now: Instant) {
         if let Some(dialog) = &mut self.dialog {
             self.healing = true;
+            // What heals ends with a SUBSCRIBE of its own.
+            self.subscribe_again = None;
             dialog.heal(at_once, ua, now);
             self.drain_dialog(ua, now);
         }

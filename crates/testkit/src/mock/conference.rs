@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use c3p::McuType;
@@ -43,6 +44,17 @@ pub(super) struct Member {
     pub(super) role: Role,
     pub(super) lobby: bool,
     pub(super) chat: Option<String>,
+    /// The front end that has his dialogs; `None` for people whom no client plays.
+    pub(super) home: Option<SocketAddr>,
+}
+
+/// Somebody who has to be told that he is out.
+#[derive(Debug, Clone)]
+pub(super) struct SentAway {
+    pub(super) user: String,
+    pub(super) home: Option<SocketAddr>,
+    pub(super) reason: &'static str,
+    pub(super) diagnostics: u32,
 }
 
 /// The record of one conference.
@@ -65,8 +77,8 @@ pub struct MockConference {
     changes: Vec<(u32, ConferenceInfo)>,
     /// Where GRUUs are: the Path of their registration, or the address of the edge's flow.
     pub(super) bindings: BTreeMap<String, String>,
-    /// Who was told to go, and how: taken by the front end that has the dialog.
-    pub(super) sent_away: Vec<(String, &'static str, u32)>,
+    /// Who was told to go, and how: taken by the front end that has the dialogs.
+    pub(super) sent_away: Vec<SentAway>,
 }
 
 impl MockConference {
@@ -117,7 +129,7 @@ impl MockConference {
     /// Somebody whom no client of the simulation plays comes in.
     pub fn add_person(&mut self, user: &str) {
         let endpoint = format!("{{00000000-0000-4000-8000-{:0>12}}}", user.len());
-        self.join(user, &endpoint, None, false);
+        self.join(user, &endpoint, None, false, None);
     }
 
     /// Somebody leaves.
@@ -139,7 +151,7 @@ impl MockConference {
 
     /// Removes somebody with the word `rejected`.
     pub fn eject(&mut self, user: &str) {
-        self.sent_away.push((user.to_owned(), "rejected", c3p::diagnostics::ids::REMOVED));
+        self.send_away(user, "rejected", c3p::diagnostics::ids::REMOVED);
         self.remove_person(user);
     }
 
@@ -148,7 +160,7 @@ impl MockConference {
         self.ended = true;
         let users: Vec<String> = self.members.keys().cloned().collect();
         for user in users {
-            self.sent_away.push((user, "noresource", c3p::diagnostics::ids::ENDED_BY_PRESENTER));
+            self.send_away(&user, "noresource", c3p::diagnostics::ids::ENDED_BY_PRESENTER);
         }
         self.members.clear();
     }
@@ -188,14 +200,22 @@ impl MockConference {
         self.version += 1;
     }
 
-    pub(super) fn join(&mut self, user: &str, endpoint: &str, display: Option<String>, lobby: bool) -> Role {
+    pub(super) fn join(
+        &mut self,
+        user: &str,
+        endpoint: &str,
+        display: Option<String>,
+        lobby: bool,
+        home: Option<SocketAddr>,
+    ) -> Role {
         let first = self.members.values().all(|member| member.role != Role::Presenter);
         let role = match self.members.get(user) {
             Some(member) => member.role.clone(),
             None if first || user.contains("alice") => Role::Presenter,
             None => Role::Attendee,
         };
-        let member = Member { endpoint: endpoint.to_owned(), display, role: role.clone(), lobby, chat: None };
+        let member =
+            Member { endpoint: endpoint.to_owned(), display, role: role.clone(), lobby, chat: None, home };
         let known = self.members.get(user).filter(|known| known.endpoint == endpoint).cloned();
         match known {
             // A rejoin: lobby and chat are as before, and nobody is told.
@@ -209,6 +229,11 @@ impl MockConference {
             }
         }
         role
+    }
+
+    fn send_away(&mut self, user: &str, reason: &'static str, diagnostics: u32) {
+        let home = self.members.get(user).and_then(|member| member.home);
+        self.sent_away.push(SentAway { user: user.to_owned(), home, reason, diagnostics });
     }
 
     pub(super) fn set_chat(&mut self, user: &str, chat: Option<String>) {

@@ -13,6 +13,7 @@ use sip_core::{
     TransportInput, TransportKind, Uri,
 };
 
+use super::conference::SentAway;
 use super::forward::Forwarder;
 use super::{Action, Admission, Script, SharedConference};
 use crate::network::{Node, Remark};
@@ -277,7 +278,13 @@ impl MockFocus {
             );
         }
         let lobby = admission == Admission::Lobby || locked;
-        let role = self.conference.borrow_mut().join(&user, &device, add.user.display_text.clone(), lobby);
+        let role = self.conference.borrow_mut().join(
+            &user,
+            &device,
+            add.user.display_text.clone(),
+            lobby,
+            Some(self.forwarder.addr),
+        );
         let lobby = self.conference.borrow().in_lobby(&user);
         let status = if lobby { EndpointStatus::OnHold } else { EndpointStatus::Connected };
         let granted = User::new(&user)
@@ -467,29 +474,23 @@ impl MockFocus {
 
     fn is_stale(&self) -> bool {
         let conference = self.conference.borrow();
-        let away = conference.sent_away.iter().any(|(user, ..)| self.knows(user));
+        let away = conference.sent_away.iter().any(|away| away.home == Some(self.forwarder.addr));
         away || self.watchers.iter().any(|watcher| {
             watcher.version < conference.version || (watcher.lobby && !conference.in_lobby(&watcher.user))
         })
     }
 
-    fn knows(&self, user: &str) -> bool {
-        self.dialogs.iter().any(|dialog| dialog.user == user)
-            || self.watchers.iter().any(|watcher| watcher.user == user)
-    }
-
     /// Tells watchers what they do not know yet, and sends those away who were removed.
     fn publish(&mut self, now: Instant) {
-        let away: Vec<(String, &'static str, u32)> = {
-            let mut conference = self.conference.borrow_mut();
-            let all = std::mem::take(&mut conference.sent_away);
-            let (ours, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(user, ..)| self.knows(user));
-            conference.sent_away = others;
-            ours
-        };
-        for (user, reason, id) in away {
+        let here = Some(self.forwarder.addr);
+        let (away, others): (Vec<SentAway>, Vec<SentAway>) =
+            std::mem::take(&mut self.conference.borrow_mut().sent_away)
+                .into_iter()
+                .partition(|away| away.home == here);
+        self.conference.borrow_mut().sent_away = others;
+        for SentAway { user, reason, diagnostics, .. } in away {
             self.end_subscription(&user, reason, now);
-            self.bye(&user, &format!("{id};reason=\"{reason}\";source=\"fe.example.com\""), now);
+            self.bye(&user, &format!("{diagnostics};reason=\"{reason}\";source=\"fe.example.com\""), now);
         }
         let version = self.conference.borrow().version;
         for index in 0..self.watchers.len() {
