@@ -38,6 +38,7 @@ pub mod header;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod multipart;
 mod parse_error;
 pub mod recoverable;
 pub mod refuse;

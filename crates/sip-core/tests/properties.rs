@@ -4,9 +4,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use sip_core::header::{Contact, ContentType, Event, SessionExpires, SubscriptionState, Supported};
 use sip_core::message::parse_for_reply;
+use sip_core::multipart::{Multipart, MultipartKind, MultipartLimits, Part};
 use sip_core::{
-    Frame, Limits, Message, Method, NameAddr, RequestDraft, ResponseDraft, StreamFramer, TransportKind, Uri,
-    Via,
+    Frame, Limits, Message, Method, NameAddr, RequestDraft, ResponseDraft, SeededIds, StreamFramer,
+    TransportKind, Uri, Via,
 };
 
 fn token() -> impl Strategy<Value = String> {
@@ -35,6 +36,62 @@ fn uri() -> impl Strategy<Value = Uri> {
             params.iter().fold(base, |uri, (name, value)| uri.with_param(name, value.as_deref()))
         },
     )
+}
+
+/// Three URIs, as a rule of the same resource: other case, escapes and orders, and parameters that do not count. Those have the
+/// same value wherever they are.
+fn similar_uris() -> impl Strategy<Value = [Uri; 3]> {
+    (resource(), [spelling(), spelling(), spelling()]).prop_map(|(shared, spellings)| {
+        spellings.map(|(other, [user, host, headers, strict], loose)| {
+            let parts = other.unwrap_or(shared);
+            let pick = |pair: [&'static str; 2], second| pair[usize::from(second)];
+            let (user, host) = (pick(parts.1, user), pick(parts.2, host));
+            let (strict, headers) = (pick(parts.4, strict), pick(parts.5, headers));
+            let (before, after) = loose.split_at(loose.len() / 2);
+            let (before, after) = (before.concat(), after.concat());
+            let text = format!("{}{user}{host}{}{before}{strict}{after}{headers}", parts.0, parts.3);
+            Uri::parse(&text).unwrap_or_else(|e| panic!("{text}: {e}"))
+        })
+    })
+}
+
+/// Scheme, user, host, port, parameters that count, headers: in two spellings where there are two.
+type Resource =
+    (&'static str, [&'static str; 2], [&'static str; 2], &'static str, [&'static str; 2], [&'static str; 2]);
+
+fn resource() -> impl Strategy<Value = Resource> {
+    (
+        prop_oneof![Just("sip:"), Just("sips:")],
+        prop_oneof![
+            Just(["", ""]),
+            Just(["a@", "%61@"]),
+            Just(["A@", "%41@"]),
+            Just(["a:p@", "%61:%70@"]),
+            Just(["%3a@", "%3A@"])
+        ],
+        prop_oneof![Just(["h", "H"]), Just(["[::a]", "[::A]"])],
+        prop_oneof![Just(""), Just(":5060")],
+        prop_oneof![Just(["", ""]), Just([";transport=udp", ";Transport=U%44P"])],
+        prop_oneof![Just(["", ""]), Just(["?a=b&c=d", "?c=%64&A=b"])],
+    )
+}
+
+/// Now and then another resource; which spelling; and what does not count.
+fn spelling() -> impl Strategy<Value = (Option<Resource>, [bool; 4], Vec<&'static str>)> {
+    let loose = proptest::sample::subsequence(vec![";x=1", ";X=%31", ";lr", ";l%72", ";y"], 0..4);
+    (proptest::option::weighted(0.2, resource()), any::<[bool; 4]>(), loose.prop_shuffle())
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    let headers = proptest::collection::vec(("[A-Za-z-]{1,12}", ".{0,20}"), 0..4);
+    let body = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..60),
+        "(\r|\n|-|\r\n--|[a-f0-9]){0,40}".prop_map(String::into_bytes),
+    ];
+    (headers, body).prop_map(|(headers, body)| {
+        let part = Part::new("text/plain", body);
+        headers.iter().fold(part, |part, (name, value)| part.with_header(name, value))
+    })
 }
 
 fn name_addr() -> impl Strategy<Value = NameAddr> {
@@ -159,6 +216,65 @@ proptest! {
         prop_assert!(a.address_of_record().equivalent(&a.address_of_record()));
     }
 
+    /// RFC 3261 section 19.1.4, among URIs that agree in the parameters that only some have.
+    #[test]
+    fn equivalence_is_transitive([a, b, c] in similar_uris()) {
+        prop_assert!(a.equivalent(&a));
+        prop_assert_eq!(a.equivalent(&b), b.equivalent(&a));
+        if a.equivalent(&b) && b.equivalent(&c) {
+            prop_assert!(a.equivalent(&c), "{} {} {}", a, b, c);
+        }
+    }
+
+    /// Whatever arrives first: a message is complete with its last byte, on a stream and in a datagram.
+    #[test]
+    fn no_prefix_is_a_message(draft in draft()) {
+        let raw = draft.write();
+        let mut framer = StreamFramer::new(Limits::default());
+        for at in 0..raw.len() {
+            prop_assert!(Message::parse(raw.slice(..at), &Limits::default()).is_err(), "{} bytes", at);
+            prop_assert!(matches!(framer.next(), Ok(None)), "{} bytes", at);
+            framer.push(&raw[at..=at]);
+        }
+        prop_assert!(matches!(framer.next(), Ok(Some(Frame::Message(_)))));
+        prop_assert!(framer.is_empty());
+    }
+
+    #[test]
+    fn multipart_round_trips(parts in proptest::collection::vec(part(), 1..6), seed in any::<u64>()) {
+        let whole = parts.iter().cloned().fold(Multipart::new(MultipartKind::Mixed), Multipart::with_part);
+        let (content_type, body) = whole.with_param("x", "y \"z\\").write(&mut SeededIds::new(seed));
+        let text = content_type.to_string();
+        let draft = RequestDraft::new(Method::Message, Uri::parse("sip:a@b").expect("a URI"))
+            .from("<sip:a@b>;tag=1".parse().expect("an address"))
+            .to("<sip:a@b>".parse().expect("an address"))
+            .call_id("x")
+            .cseq(1)
+            .header("Via", "SIP/2.0/TCP h;branch=z9hG4bK1")
+            .body(&text, body);
+        let message = parse(draft.write());
+        let read = message.envelope().multipart(MultipartLimits::default()).expect("parts").expect("parts");
+        prop_assert_eq!(read.parts(), parts);
+        prop_assert_eq!(read.param("x"), Some("y \"z\\"));
+        let again = read.write(&mut SeededIds::new(seed.wrapping_add(1)));
+        let again = Multipart::parse(&again.0, &again.1, MultipartLimits::default()).expect("parts");
+        prop_assert_eq!(&again, &read);
+    }
+
+    /// Any bytes between delimiters: no panic, and what parses is written and read as itself.
+    #[test]
+    fn any_multipart_body(pieces in proptest::collection::vec(
+        prop_oneof![Just("--b"), Just("--"), Just("\r\n"), Just("\n"), Just("A: b"), Just(" "), Just(":"), Just("x")], 0..30,
+    )) {
+        let content_type = ContentType::new("multipart/mixed").expect("a type").with_param("boundary", "b");
+        let body = Bytes::from(pieces.concat());
+        if let Ok(read) = Multipart::parse(&content_type, &body, MultipartLimits::default()) {
+            let again = read.write(&mut SeededIds::new(1));
+            let again = Multipart::parse(&again.0, &again.1, MultipartLimits::default()).expect("what we write parses");
+            prop_assert_eq!(again.parts(), read.parts());
+        }
+    }
+
     #[test]
     fn any_split_gives_the_same_frames(
         drafts in proptest::collection::vec((draft(), "(\r\n){0,3}"), 1..4),
@@ -218,4 +334,13 @@ proptest! {
             prop_assert_eq!(RequestDraft::from_request(&again), copy);
         }
     }
+}
+
+/// RFC 3261 section 19.1.4 says itself that its comparison is no equivalence: what only one has does not count.
+#[test]
+fn parameters_of_one_side_only_break_transitivity() {
+    let uri = |text| Uri::parse(text).expect("a URI");
+    let plain = uri("sip:carol@example.com");
+    let (on, off) = (uri("sip:carol@example.com;security=on"), uri("sip:carol@example.com;security=off"));
+    assert!(plain.equivalent(&on) && plain.equivalent(&off) && !on.equivalent(&off));
 }

@@ -1,6 +1,7 @@
 //! What the valid messages mean: values that a wrong parser reads otherwise.
 
 use sip_core::header::{Contact, Date, HeaderErrorKind};
+use sip_core::multipart::MultipartLimits;
 use sip_core::{Limits, Message, Method, Request, RequestDraft, Response};
 
 fn request(name: &str) -> Request {
@@ -87,6 +88,9 @@ fn valid_ones_in_between() {
     assert_eq!(m.headers().values("Via").count(), 5);
     let m = request("mpart01");
     assert_eq!(m.header::<Date>().unwrap().map(|date| date.unix_s), Some(1_129_351_496));
+    let parts = m.multipart(MultipartLimits::default()).unwrap().unwrap();
+    let sizes: Vec<_> = parts.parts().iter().map(|part| (part.mime(), part.body().len())).collect();
+    assert_eq!(sizes, [("text/plain", 7), ("application/octet-stream", 270)]);
 }
 
 /// RFC 4475 sections 3.1.1.12 and 3.1.1.13.
