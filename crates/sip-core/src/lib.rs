@@ -36,6 +36,7 @@ pub mod endpoint;
 pub mod framing;
 pub mod header;
 pub mod ids;
+mod index;
 pub mod limits;
 pub mod message;
 pub mod multipart;

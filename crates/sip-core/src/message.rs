@@ -12,20 +12,18 @@
 //!
 //! Not here: message boundaries on a stream ([`crate::framing`]), writing ([`crate::build`]).
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use smallvec::SmallVec;
 
 use crate::build::ResponseDraft;
-use crate::header::lex::{self, Fault};
-use crate::header::{
-    CSeq, HeaderError, HeaderErrorKind, HeaderName, Headers, Line, MaxForwards, Method, NameAddr,
-    TypedHeader, Via, values,
-};
+use crate::header::lex;
+use crate::header::{CSeq, HeaderError, HeaderName, Headers, Line, Method, NameAddr, TypedHeader, Via};
+use crate::index::Index;
 use crate::limits::Limits;
 use crate::scan::{self, Lines, Scan};
 use crate::uri::{Uri, UriErrorKind};
@@ -101,11 +99,11 @@ impl Parsed {
             return Err(ParseError::at(ParseErrorKind::MessageTooLarge, limits.message_bytes));
         }
         let scan = scan::scan(&raw, limits)?;
-        let head = shared_head(&raw, &scan)?;
+        let head = shared_head(&raw, scan.body)?;
         let start = Start::parse(&head, &scan, limits)?;
         let envelope = Envelope::parse(raw, head, scan, limits)?;
         if let Start::Request { method, .. } = &start
-            && envelope.cseq.method != *method
+            && envelope.index.cseq.method != *method
         {
             let at = envelope.offset_of(HeaderName::CSeq);
             return Err(ParseError::of(ParseErrorKind::MethodMismatch, HeaderName::CSeq, at));
@@ -128,14 +126,69 @@ impl Deref for Parsed {
     }
 }
 
-fn shared_head(raw: &Bytes, scan: &Scan) -> Result<ByteString, ParseError> {
-    let head = if scan.folded { Bytes::from(scan::unfolded(raw, scan)) } else { raw.slice(..scan.body) };
-    match ByteString::try_from(head) {
-        Ok(head) => Ok(head),
-        Err(_) => {
-            let at = std::str::from_utf8(&raw[..scan.body]).map_or_else(|e| e.valid_up_to(), str::len);
-            Err(ParseError::at(ParseErrorKind::Utf8, at))
-        }
+fn shared_head(raw: &Bytes, end: usize) -> Result<ByteString, ParseError> {
+    ByteString::try_from(raw.slice(..end)).map_err(|_| not_utf8(&raw[..end]))
+}
+
+#[cold]
+fn not_utf8(head: &[u8]) -> ParseError {
+    let at = std::str::from_utf8(head).map_or_else(|e| e.valid_up_to(), str::len);
+    ParseError::at(ParseErrorKind::Utf8, at)
+}
+
+/// What a message looks like before any value is read: its start line, its headers, where its body begins.
+///
+/// All structural checks were made: line ends, names, NUL, UTF-8, [`Limits`]. Nothing is typed, and nothing is copied unless
+/// a value goes over several lines. For who forwards, counts or filters; [`Message`] is for who acts.
+///
+/// # Examples
+///
+/// ```
+/// use sip_core::{Limits, message::Outline};
+///
+/// let raw = b"BYE sip:a@b SIP/2.0\r\ni: x\r\nSubject: over\r\n  and out\r\n\r\nbody";
+/// let outline = Outline::parse(raw, &Limits::default()).unwrap();
+/// assert_eq!(outline.start_line(), "BYE sip:a@b SIP/2.0");
+/// assert_eq!(outline.headers().get("call-id"), Some("x"));
+/// assert_eq!(outline.headers().get("subject"), Some("over    and out"));
+/// assert_eq!(&raw[outline.head_len()..], b"body");
+/// ```
+#[derive(Debug)]
+pub struct Outline<'a> {
+    head: Cow<'a, str>,
+    scan: Scan,
+}
+
+impl<'a> Outline<'a> {
+    /// Reads the head at the start of `raw`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no whole head, its structure is broken, or a limit is exceeded.
+    pub fn parse(raw: &'a [u8], limits: &Limits) -> Result<Self, ParseError> {
+        let scan = scan::scan(raw, limits)?;
+        let head = std::str::from_utf8(&raw[..scan.body]).map_err(|_| not_utf8(&raw[..scan.body]))?;
+        let head =
+            if scan.folded { Cow::Owned(scan::unfolded(head, &scan.lines)) } else { Cow::Borrowed(head) };
+        Ok(Self { head, scan })
+    }
+
+    /// The first line that is not empty.
+    #[must_use]
+    pub fn start_line(&self) -> &str {
+        &self.head[self.scan.start..self.scan.start_end]
+    }
+
+    /// All headers in wire order.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers::new(&self.head, &self.scan.lines)
+    }
+
+    /// Where the body begins.
+    #[must_use]
+    pub fn head_len(&self) -> usize {
+        self.scan.body
     }
 }
 
@@ -204,28 +257,41 @@ fn check_version(text: &str, offset: usize) -> Result<(), ParseError> {
 #[derive(Debug, Clone)]
 pub struct Envelope {
     raw: Bytes,
+    /// Start line and headers as received.
     head: ByteString,
+    /// The same without line ends in values; made when it is first needed.
+    unfolded: OnceLock<ByteString>,
+    folded: bool,
     body: Bytes,
     lines: Lines,
-    via: Via,
-    from: NameAddr,
-    to: NameAddr,
-    call_id: ByteString,
-    cseq: CSeq,
-    contact: Option<NameAddr>,
-    route: AddressList,
-    record_route: AddressList,
-    max_forwards: Option<u8>,
+    index: Index,
+    values: Values,
 }
 
-/// Addresses; as many as usual chains have are kept in place.
-type AddressList = SmallVec<[NameAddr; 4]>;
+/// Values of the envelope, each made when it is first asked for.
+#[derive(Debug, Clone, Default)]
+struct Values {
+    via: OnceLock<Via>,
+    from: OnceLock<NameAddr>,
+    to: OnceLock<NameAddr>,
+    contact: OnceLock<NameAddr>,
+    route: OnceLock<Box<[NameAddr]>>,
+    record_route: OnceLock<Box<[NameAddr]>>,
+}
 
 impl Envelope {
     /// All headers in wire order.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
-        Headers::new(&self.head, &self.lines)
+        Headers::new(self.text(), &self.lines)
+    }
+
+    /// Start line and headers; no value has a line end in it.
+    fn text(&self) -> &ByteString {
+        if !self.folded {
+            return &self.head;
+        }
+        self.unfolded.get_or_init(|| ByteString::from(scan::unfolded(&self.head, &self.lines)))
     }
 
     /// A header that is typed on demand; `None` when there is no such line.
@@ -255,49 +321,50 @@ impl Envelope {
     /// The topmost Via; of a request it has what [`Request::with_received`] noted.
     #[must_use]
     pub fn via(&self) -> &Via {
-        &self.via
+        self.values.via.get_or_init(|| self.index.via.value(self.text()))
     }
 
     /// The From header.
     #[must_use]
     pub fn from(&self) -> &NameAddr {
-        &self.from
+        self.values.from.get_or_init(|| self.index.from.value(self.text()))
     }
 
     /// The To header.
     #[must_use]
     pub fn to(&self) -> &NameAddr {
-        &self.to
+        self.values.to.get_or_init(|| self.index.to.value(self.text()))
     }
 
     /// The Call-ID.
     #[must_use]
     pub fn call_id(&self) -> &str {
-        &self.call_id
+        self.index.call_id.text(self.text())
     }
 
     /// The CSeq header.
     #[must_use]
     pub fn cseq(&self) -> &CSeq {
-        &self.cseq
+        &self.index.cseq
     }
 
     /// The first Contact; `None` for `*` too.
     #[must_use]
     pub fn contact(&self) -> Option<&NameAddr> {
-        self.contact.as_ref()
+        let contact = self.index.contact.as_ref()?;
+        Some(self.values.contact.get_or_init(|| contact.value(self.text())))
     }
 
     /// All Route values, topmost first.
     #[must_use]
     pub fn route(&self) -> &[NameAddr] {
-        &self.route
+        self.hops(HeaderName::Route, &self.values.route)
     }
 
     /// All Record-Route values, topmost first.
     #[must_use]
     pub fn record_route(&self) -> &[NameAddr] {
-        &self.record_route
+        self.hops(HeaderName::RecordRoute, &self.values.record_route)
     }
 
     /// The body; empty when there is none.
@@ -337,53 +404,31 @@ impl Envelope {
             .any(|(_, item)| !item.is_empty() && item.eq_ignore_ascii_case(token))
     }
 
+    fn hops<'e>(&'e self, name: HeaderName, made: &'e OnceLock<Box<[NameAddr]>>) -> &'e [NameAddr] {
+        if self.index.has_hops(name) { made.get_or_init(|| self.index.hops(name, self.text())) } else { &[] }
+    }
+
     fn lines_of(&self, name: HeaderName) -> impl Iterator<Item = &str> {
-        self.lines.iter().filter(move |l| l.name == name).map(|l| l.value_of(&self.head))
+        let text = self.text();
+        self.lines.iter().filter(move |l| l.name == name).map(|l| l.value_of(text))
     }
 
     /// Name, text of the name and shared value of each line; for drafts.
     pub(crate) fn shared_lines(&self) -> impl Iterator<Item = (HeaderName, &str, ByteString)> {
-        self.lines
-            .iter()
-            .map(|l| (l.name, l.name_of(&self.head), self.head.slice_ref(l.value_of(&self.head))))
+        let text = self.text();
+        self.lines.iter().map(|l| (l.name, l.name_of(text), text.slice_ref(l.value_of(text))))
     }
 
     fn offset_of(&self, name: HeaderName) -> usize {
-        self.lines.iter().find(|l| l.name == name).map_or(0, |l| l.value as usize)
+        self.lines.iter().find(|l| l.name == name).map_or(0, Line::value_at)
     }
 
     fn parse(raw: Bytes, head: ByteString, scan: Scan, limits: &Limits) -> Result<Self, ParseError> {
-        let mut fields = Fields::new(&head, limits);
-        for line in &scan.lines {
-            fields.take(line).map_err(|e| match e {
-                Refusal::Value(f) => {
-                    let kind = match (f.kind, line.name) {
-                        (HeaderErrorKind::Duplicate, _) => ParseErrorKind::Duplicate,
-                        (kind, _) => ParseErrorKind::Value(kind),
-                    };
-                    ParseError::of(kind, line.name, line.value as usize + f.at)
-                }
-                Refusal::Kind(kind) => ParseError::of(kind, line.name, line.value as usize),
-            })?;
-        }
-        let body = body(&raw, scan.body, fields.content_length, limits)?;
-        let missing = |name| ParseError::of(ParseErrorKind::Missing, name, scan.body);
-        let Fields { via, from, to, call_id, cseq, contact, route, record_route, max_forwards, .. } = fields;
-        Ok(Self {
-            via: via.ok_or(missing(HeaderName::Via))?,
-            from: from.ok_or(missing(HeaderName::From))?,
-            to: to.ok_or(missing(HeaderName::To))?,
-            call_id: call_id.ok_or(missing(HeaderName::CallId))?,
-            cseq: cseq.ok_or(missing(HeaderName::CSeq))?,
-            contact,
-            route,
-            record_route,
-            max_forwards,
-            lines: scan.lines,
-            raw,
-            head,
-            body,
-        })
+        let Scan { lines, folded, body: end, .. } = scan;
+        let body = |length| body(&raw, end, length, limits);
+        let (index, body) = Index::parse(&head, &lines, end, limits, body)?;
+        let (unfolded, values) = (OnceLock::new(), Values::default());
+        Ok(Self { raw, head, unfolded, folded, body, lines, index, values })
     }
 }
 
@@ -401,139 +446,6 @@ fn body(raw: &Bytes, at: usize, length: Option<u64>, limits: &Limits) -> Result<
         return Err(ParseError::of(ParseErrorKind::Truncated, HeaderName::ContentLength, raw.len()));
     }
     Ok(if length == 0 { Bytes::new() } else { raw.slice(at..at + length) })
-}
-
-/// The envelope while its lines are read.
-struct Fields<'h> {
-    head: &'h ByteString,
-    limits: &'h Limits,
-    via: Option<Via>,
-    vias: usize,
-    from: Option<NameAddr>,
-    to: Option<NameAddr>,
-    call_id: Option<ByteString>,
-    cseq: Option<CSeq>,
-    contact: Option<NameAddr>,
-    contacts: usize,
-    star: bool,
-    route: AddressList,
-    record_route: AddressList,
-    max_forwards: Option<u8>,
-    content_length: Option<u64>,
-}
-
-enum Refusal {
-    Value(Fault),
-    Kind(ParseErrorKind),
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Value(fault)
-    }
-}
-
-impl<'h> Fields<'h> {
-    fn new(head: &'h ByteString, limits: &'h Limits) -> Self {
-        Self {
-            head,
-            limits,
-            via: None,
-            vias: 0,
-            from: None,
-            to: None,
-            call_id: None,
-            cseq: None,
-            contact: None,
-            contacts: 0,
-            star: false,
-            route: AddressList::new(),
-            record_route: AddressList::new(),
-            max_forwards: None,
-            content_length: None,
-        }
-    }
-
-    /// Takes one header line into the envelope.
-    fn take(&mut self, line: &Line) -> Result<(), Refusal> {
-        let head = self.head;
-        let value = line.value_of(head);
-        match line.name {
-            HeaderName::Via => self.take_vias(value)?,
-            HeaderName::From => once(&mut self.from, NameAddr::parse_shared(head, value)?)?,
-            HeaderName::To => once(&mut self.to, NameAddr::parse_shared(head, value)?)?,
-            HeaderName::CallId => once(&mut self.call_id, call_id(head, value)?)?,
-            HeaderName::CSeq => once(&mut self.cseq, CSeq::parse_shared(value, |t| head.slice_ref(t))?)?,
-            HeaderName::MaxForwards => once(&mut self.max_forwards, MaxForwards::parse_value(value)?)?,
-            HeaderName::Contact => self.take_contacts(value)?,
-            HeaderName::Route => addresses(head, value, self.limits, &mut self.route)?,
-            HeaderName::RecordRoute => addresses(head, value, self.limits, &mut self.record_route)?,
-            HeaderName::Require => values::tokens_of(value).try_for_each(|t| t.map(|_| ()))?,
-            HeaderName::ContentLength => {
-                scan::merge_length(&mut self.content_length, value.as_bytes()).map_err(Refusal::Kind)?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn take_vias(&mut self, value: &str) -> Result<(), Fault> {
-        for (at, item) in lex::list_items(value) {
-            self.vias += 1;
-            check_count(self.vias, self.limits, at)?;
-            // Those below the top are checked too: a response to it would carry them on.
-            let via = Via::parse_shared(self.head, item).map_err(|f| Fault { at: at + f.at, ..f })?;
-            self.via.get_or_insert(via);
-        }
-        Ok(())
-    }
-
-    fn take_contacts(&mut self, value: &str) -> Result<(), Fault> {
-        for (at, item) in lex::list_items(value) {
-            self.contacts += 1;
-            check_count(self.contacts, self.limits, at)?;
-            if item == "*" {
-                self.star = true;
-            } else {
-                let contact =
-                    NameAddr::parse_shared(self.head, item).map_err(|f| Fault { at: at + f.at, ..f })?;
-                self.contact.get_or_insert(contact);
-            }
-            if self.star && self.contacts > 1 {
-                return lex::fault(HeaderErrorKind::Syntax, at);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Fault> {
-    match slot.replace(value) {
-        Some(_) => lex::fault(HeaderErrorKind::Duplicate, 0),
-        None => Ok(()),
-    }
-}
-
-fn check_count(count: usize, limits: &Limits, at: usize) -> Result<(), Fault> {
-    if count > limits.list_values { lex::fault(HeaderErrorKind::TooMany, at) } else { Ok(()) }
-}
-
-fn addresses(head: &ByteString, value: &str, limits: &Limits, list: &mut AddressList) -> Result<(), Fault> {
-    for (at, item) in lex::list_items(value) {
-        check_count(list.len() + 1, limits, at)?;
-        list.push(NameAddr::parse_shared(head, item).map_err(|f| Fault { at: at + f.at, ..f })?);
-    }
-    Ok(())
-}
-
-/// `word ["@" word]`, read leniently: visible characters.
-fn call_id(head: &ByteString, value: &str) -> Result<ByteString, Fault> {
-    let blank = value.bytes().position(|b| b <= b' ' || b == 0x7f || b == b',');
-    match (blank, value.is_empty()) {
-        (Some(at), _) => lex::fault(HeaderErrorKind::Syntax, at),
-        (None, true) => lex::fault(HeaderErrorKind::Syntax, 0),
-        (None, false) => Ok(head.slice_ref(value)),
-    }
 }
 
 /// A request from a peer; a clone shares it.
@@ -567,16 +479,16 @@ impl Request {
     /// The Max-Forwards header.
     #[must_use]
     pub fn max_forwards(&self) -> Option<u8> {
-        self.inner.envelope.max_forwards
+        self.inner.envelope.index.max_forwards
     }
 
     /// The same request with the real source noted in its topmost Via (RFC 3261 section 18.2.1, RFC 3581): responses to it and
     /// forwarded copies of it carry the note. `headers()` and `raw()` stay as received.
     #[must_use]
     pub fn with_received(mut self, source: SocketAddr) -> Self {
-        let via = self.inner.envelope.via.with_received(source);
-        if via != self.inner.envelope.via {
-            Arc::make_mut(&mut self.inner).envelope.via = via;
+        let via = self.via().with_received(source);
+        if via != *self.via() {
+            Arc::make_mut(&mut self.inner).envelope.values.via = OnceLock::from(via);
         }
         self
     }

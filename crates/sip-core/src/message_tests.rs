@@ -190,7 +190,7 @@ fn start_lines_table() {
 
 #[test]
 fn envelope_errors_table() {
-    use HeaderErrorKind as H;
+    use crate::header::HeaderErrorKind as H;
     use ParseErrorKind::{
         ContentLength, ContentLengthConflict, Duplicate, LineEnd, Nul, TooManyLines, Truncated, Value,
     };

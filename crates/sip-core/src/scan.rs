@@ -27,7 +27,7 @@ pub(crate) struct Scan {
     pub(crate) lines: Lines,
     /// Where the body begins.
     pub(crate) body: usize,
-    /// Whether a header goes over several lines.
+    /// Whether a value goes over several lines.
     pub(crate) folded: bool,
 }
 
@@ -43,7 +43,6 @@ pub(crate) fn scan(raw: &[u8], limits: &Limits) -> Result<Scan, ParseError> {
             break;
         }
         if is_space(raw[from]) {
-            scan.folded = true;
             continue_line(&mut scan.lines, raw, from, to, limits)?;
         } else {
             pass.check_count(scan.lines.len())?;
@@ -51,6 +50,7 @@ pub(crate) fn scan(raw: &[u8], limits: &Limits) -> Result<Scan, ParseError> {
         }
     }
     scan.body = pass.at;
+    scan.folded = scan.lines.iter().any(|l| l.folded);
     check_controls(&raw[start..scan.body], start, pass.crlf)?;
     check_same_name(&scan.lines, raw, limits)?;
     Ok(scan)
@@ -98,19 +98,47 @@ fn header_line(raw: &[u8], from: usize, to: usize, limits: &Limits) -> Result<Li
     if line.len() > line_max(limits) {
         return Err(ParseError::at(ParseErrorKind::LineTooLong, from));
     }
-    let name_len = line.iter().position(|b| !is_token(*b)).unwrap_or(line.len());
-    let blanks = line[name_len..].iter().take_while(|b| is_space(**b)).count();
-    if name_len == 0 || line.get(name_len + blanks) != Some(&b':') {
-        return Err(ParseError::at(ParseErrorKind::HeaderName, from));
+    let bad = ParseError::at(ParseErrorKind::HeaderName, from);
+    let colon = first_colon(line).ok_or(bad)?;
+    let name = trim_end(&line[..colon]);
+    let resolved = HeaderName::resolve_bytes(name);
+    // A name that is known is a token.
+    if resolved == HeaderName::Other && (name.is_empty() || !name.iter().all(|b| is_token(*b))) {
+        return Err(bad);
     }
-    let (value, end) = trimmed(raw, from + name_len + blanks + 1, to);
+    let (value, end) = trimmed(line, colon + 1, line.len());
     Ok(Line {
         start: from as u32,
-        value: value as u32,
-        end: end as u32,
-        name_len: name_len as u16,
-        name: HeaderName::resolve_bytes(&line[..name_len]),
+        value: value as u16,
+        end: end as u16,
+        name_len: name.len() as u16,
+        name: resolved,
+        folded: false,
     })
+}
+
+/// Where the first colon is; 8 bytes at a time, as names are short.
+fn first_colon(line: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let (words, rest) = line.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let other = u64::from_le_bytes(*word) ^ (ONES * b':' as u64);
+        // The lowest bit that is left marks the first byte that is 0; only bits above it can be wrong.
+        let marks = other.wrapping_sub(ONES) & !other & (ONES << 7);
+        if marks != 0 {
+            return Some(i * 8 + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|b| *b == b':').map(|at| words.len() * 8 + at)
+}
+
+fn trim_end(mut name: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = name
+        && is_space(*last)
+    {
+        name = rest;
+    }
+    name
 }
 
 fn continue_line(
@@ -123,24 +151,27 @@ fn continue_line(
     let Some(line) = lines.last_mut() else {
         return Err(ParseError::at(ParseErrorKind::HeaderName, from));
     };
-    if to - line.start as usize > line_max(limits) {
-        return Err(ParseError::at(ParseErrorKind::LineTooLong, line.start as usize));
+    let start = line.start as usize;
+    if to - start > line_max(limits) {
+        return Err(ParseError::at(ParseErrorKind::LineTooLong, start));
     }
     let (value, end) = trimmed(raw, from, to);
     if value < end {
         if line.value == line.end {
-            line.value = value as u32;
+            line.value = (value - start) as u16;
+        } else {
+            line.folded = true;
         }
-        line.end = end as u32;
+        line.end = (end - start) as u16;
     }
     Ok(())
 }
 
-fn trimmed(raw: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {
-    while from < to && is_space(raw[from]) {
+fn trimmed(text: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {
+    while from < to && is_space(text[from]) {
         from += 1;
     }
-    while from < to && is_space(raw[to - 1]) {
+    while from < to && is_space(text[to - 1]) {
         to -= 1;
     }
     (from, to)
@@ -148,14 +179,30 @@ fn trimmed(raw: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {
 
 /// CR only before LF; NUL only escaped in a quoted string.
 fn check_controls(head: &[u8], offset: usize, crlf: usize) -> Result<(), ParseError> {
-    if memchr::memchr_iter(b'\r', head).count() != crlf {
+    let (returns, nul) = controls(head);
+    if returns != crlf {
         let bad = memchr::memchr_iter(b'\r', head).find(|at| head.get(at + 1) != Some(&b'\n')).unwrap_or(0);
         return Err(ParseError::at(ParseErrorKind::LineEnd, offset + bad));
     }
-    match memchr::memchr_iter(0, head).find(|at| *at == 0 || head[at - 1] != b'\\') {
+    let unescaped = |at: &usize| *at == 0 || head[at - 1] != b'\\';
+    match memchr::memchr_iter(0, if nul { head } else { &[] }).find(unescaped) {
         Some(at) => Err(ParseError::at(ParseErrorKind::Nul, offset + at)),
         None => Ok(()),
     }
+}
+
+/// How many CR there are, and whether there is a NUL; both in one pass that the compiler makes a vector's.
+fn controls(head: &[u8]) -> (usize, bool) {
+    let (mut returns, mut nul) = (0, 0);
+    for part in head.chunks(usize::from(u8::MAX) & !15) {
+        let mut count = 0_u8;
+        for b in part {
+            count += u8::from(*b == b'\r');
+            nul |= u8::from(*b == 0);
+        }
+        returns += usize::from(count);
+    }
+    (returns, nul != 0)
 }
 
 /// The limit on lines of one name. Only a message with that many lines at all can exceed it.
@@ -183,17 +230,25 @@ fn check_same_name(lines: &Lines, raw: &[u8], limits: &Limits) -> Result<(), Par
     Ok(())
 }
 
-/// The head with the line ends inside of folded headers made blanks: same length, same offsets.
-pub(crate) fn unfolded(raw: &[u8], scan: &Scan) -> Vec<u8> {
-    let mut head = raw[..scan.body].to_vec();
-    for line in &scan.lines {
-        for b in &mut head[line.value as usize..line.end as usize] {
-            if matches!(b, b'\r' | b'\n') {
-                *b = b' ';
-            }
+/// The head with the line ends inside of folded values made blanks: same length, same offsets.
+pub(crate) fn unfolded(head: &str, lines: &[Line]) -> String {
+    let mut text = String::with_capacity(head.len());
+    for line in lines.iter().filter(|l| l.folded) {
+        let value = line.value_of(head);
+        text.push_str(&head[text.len()..line.value_at()]);
+        text.extend(value.chars().map(|c| if matches!(c, '\r' | '\n') { ' ' } else { c }));
+    }
+    text.push_str(&head[text.len()..]);
+    text
+}
+
+/// Makes line ends blanks.
+pub(crate) fn blank_ends(value: &mut [u8]) {
+    for b in value {
+        if matches!(b, b'\r' | b'\n') {
+            *b = b' ';
         }
     }
-    head
 }
 
 /// What the Content-Length lines of a complete head say; the framer's look before the whole message is there.

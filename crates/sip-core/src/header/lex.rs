@@ -174,7 +174,10 @@ impl<'a> Cursor<'a> {
 
     /// Takes one piece; its span.
     #[inline]
-    pub(crate) fn take(&mut self, piece: impl FnOnce(&mut Self) -> Result<Span, Fault>) -> Result<Span, Fault> {
+    pub(crate) fn take(
+        &mut self,
+        piece: impl FnOnce(&mut Self) -> Result<Span, Fault>,
+    ) -> Result<Span, Fault> {
         piece(self)
     }
 

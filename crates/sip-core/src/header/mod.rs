@@ -6,6 +6,7 @@
 
 mod content;
 pub(crate) mod lex;
+mod lookup;
 mod method;
 mod name;
 mod name_addr;
@@ -18,6 +19,7 @@ pub use content::{Accept, ContentDisposition, ContentEncoding, ContentType, Medi
 pub use lex::Params;
 pub use method::{CSeq, Method};
 pub use name::HeaderName;
+pub(crate) use name_addr::AddressParts;
 pub use name_addr::NameAddr;
 pub use report::{Date, DialogRecoveryAction, MsDiagnostics, Reason, RetryInfo, Warning, WarningValue};
 pub use values::{
@@ -25,6 +27,7 @@ pub use values::{
     ProxyRequire, RSeq, RecordRoute, Refresher, Require, RetryAfter, Route, SessionExpires, SubState,
     SubscriptionState, Supported, Unsupported,
 };
+pub(crate) use via::ViaParts;
 pub use via::{TransportKind, UnknownTransport, Via};
 pub use view::Headers;
 pub(crate) use view::{Line, Selector};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::lookup;
+
 macro_rules! header_names {
     ($($(#[$doc:meta])* $variant:ident = $text:literal),+ $(,)?) => {
         /// A header name that this library knows; case and compact forms are resolved.
@@ -103,22 +105,11 @@ impl HeaderName {
         Self::resolve_bytes(name.as_bytes())
     }
 
-    /// By length and first letter; at most a handful of comparisons.
     pub(crate) fn resolve_bytes(name: &[u8]) -> Self {
         match name {
             [] => Self::Other,
             [letter] => Self::compact(letter.to_ascii_lowercase()),
-            [first, ..] => {
-                let wanted = first.to_ascii_lowercase();
-                let row = BY_LENGTH.get(name.len()).copied().unwrap_or_default();
-                row.iter()
-                    .find(|n| {
-                        let text = n.as_str().as_bytes();
-                        text[0].to_ascii_lowercase() == wanted && text.eq_ignore_ascii_case(name)
-                    })
-                    .copied()
-                    .unwrap_or(Self::Other)
-            }
+            [_, ..] => lookup::find(name),
         }
     }
 
@@ -154,34 +145,6 @@ impl fmt::Display for HeaderName {
         f.write_str(if matches!(self, Self::Other) { "header" } else { self.as_str() })
     }
 }
-
-/// The known names by their length; the frequent ones of a length come first.
-static BY_LENGTH: [&[HeaderName]; 21] = {
-    use HeaderName::*;
-    [
-        &[],
-        &[],
-        &[To],
-        &[Via],
-        &[From, CSeq, Path, Date, RAck, RSeq],
-        &[Route, Allow, Event],
-        &[Accept, Server, Reason, MinSe],
-        &[CallId, Contact, Require, Expires, Warning, Subject],
-        &[SipEtag, ReferTo, Replaces, Identity],
-        &[Supported, Timestamp],
-        &[UserAgent],
-        &[RetryAfter, Unsupported, MinExpires, ReferredBy],
-        &[MaxForwards, RecordRoute, ContentType, AllowEvents, SipIfMatch],
-        &[Authorization, ProxyRequire, MsKeepAlive, IdentityInfo],
-        &[ContentLength, MsDiagnostics, AcceptContact, RejectContact],
-        &[SessionExpires],
-        &[WwwAuthenticate, ContentEncoding],
-        &[],
-        &[SubscriptionState, ProxyAuthenticate],
-        &[PAssertedIdentity, ContentDisposition, AuthenticationInfo, ProxyAuthorization, RequestDisposition],
-        &[PPreferredIdentity],
-    ]
-};
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use bytestring::ByteString;
 
 use super::lex::{self, Cursor, Fault, Params, Span, TEXT_MAX, fault};
 use super::{HeaderError, HeaderErrorKind, HeaderName};
-use crate::uri::Uri;
+use crate::uri::{self, Uri};
 
 /// A URI with a display name and header parameters; a slice of the message it came in.
 ///
@@ -197,18 +197,42 @@ impl NameAddr {
 
     /// Parses `item`, a slice of `owner`; the result shares the owner's bytes.
     pub(crate) fn parse_shared(owner: &ByteString, item: &str) -> Result<Self, Fault> {
-        if item.len() > TEXT_MAX {
-            return fault(HeaderErrorKind::TooLong, TEXT_MAX);
-        }
-        let found = Found::in_text(item)?;
-        let uri = Uri::try_from(owner.slice_ref(found.uri.of(item)))
-            .map_err(|e| Fault { at: usize::from(found.uri.start) + e.offset, kind: e.into() })?;
-        let Found { display, tag, params, .. } = found;
-        Ok(Self { text: owner.slice_ref(item), uri, display, tag, params })
+        Ok(Self::of_parts(owner, item, AddressParts::find(item)?))
+    }
+
+    /// What was found in `item`, a slice of `owner`, as a value that shares the owner's bytes.
+    pub(crate) fn of_parts(owner: &ByteString, item: &str, found: AddressParts) -> Self {
+        let AddressParts { display, uri, uri_parts, tag, params } = found;
+        let uri = Uri::of_parts(owner.slice_ref(uri.of(item)), uri_parts);
+        Self { text: owner.slice_ref(item), uri, display, tag, params }
     }
 }
 
-/// Where the parts are.
+/// Where the parts of an address are in its text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AddressParts {
+    display: Span,
+    uri: Span,
+    uri_parts: uri::Parts,
+    tag: Span,
+    params: Span,
+}
+
+impl AddressParts {
+    /// Finds the parts, and checks every byte.
+    pub(crate) fn find(text: &str) -> Result<Self, Fault> {
+        if text.len() > TEXT_MAX {
+            return fault(HeaderErrorKind::TooLong, TEXT_MAX);
+        }
+        let found = Found::in_text(text)?;
+        let uri_parts = uri::parse_parts(found.uri.of(text))
+            .map_err(|e| Fault { at: usize::from(found.uri.start) + e.offset, kind: e.into() })?;
+        let Found { display, uri, tag, params } = found;
+        Ok(Self { display, uri, uri_parts, tag, params })
+    }
+}
+
+/// The parts before the URI is read.
 struct Found {
     display: Span,
     uri: Span,

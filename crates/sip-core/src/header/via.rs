@@ -95,6 +95,12 @@ impl fmt::Display for TransportKind {
 #[derive(Clone)]
 pub struct Via {
     text: ByteString,
+    parts: ViaParts,
+}
+
+/// Where the parts of a Via are in its text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ViaParts {
     transport: Span,
     host: Span,
     port: Option<u16>,
@@ -141,25 +147,25 @@ impl Via {
     /// The transport as written.
     #[must_use]
     pub fn transport_text(&self) -> &str {
-        self.transport.of(&self.text)
+        self.parts.transport.of(&self.text)
     }
 
     /// The host of sent-by as written (IPv6 with brackets).
     #[must_use]
     pub fn host(&self) -> &str {
-        self.host.of(&self.text)
+        self.parts.host.of(&self.text)
     }
 
     /// The port of sent-by, when one is written.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.parts.port
     }
 
     /// The branch; real clients leave it out.
     #[must_use]
     pub fn branch(&self) -> Option<&str> {
-        (!self.branch.is_empty()).then(|| self.branch.of(&self.text))
+        (!self.parts.branch.is_empty()).then(|| self.parts.branch.of(&self.text))
     }
 
     /// Whether the branch promises to be unique (`z9hG4bK`, RFC 3261 section 8.1.1.7).
@@ -185,7 +191,7 @@ impl Via {
     /// The value of a parameter without quotes, `Some("")` for a flag. Names are compared without case.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
-        Params::new(self.params.of(&self.text)).value_of(name)
+        Params::new(self.parts.params.of(&self.text)).value_of(name)
     }
 
     /// The same Via as the receiver notes it (RFC 3261 section 18.2.1, RFC 3581 section 4): `received` when sent-by is
@@ -213,13 +219,13 @@ impl Via {
         let host = self.host().trim_start_matches('[').trim_end_matches(']');
         let ip = self.received().or_else(|| host.parse().ok())?;
         let default = self.transport().map_or(5060, TransportKind::default_port);
-        Some(SocketAddr::new(ip, self.rport().flatten().or(self.port).unwrap_or(default)))
+        Some(SocketAddr::new(ip, self.rport().flatten().or(self.parts.port).unwrap_or(default)))
     }
 
     /// Whether both were sent by the same host and port; part of transaction matching.
     #[must_use]
     pub fn same_sent_by(&self, other: &Self) -> bool {
-        self.port == other.port && self.host().eq_ignore_ascii_case(other.host())
+        self.parts.port == other.parts.port && self.host().eq_ignore_ascii_case(other.host())
     }
 
     /// The value as it goes over the wire.
@@ -238,8 +244,8 @@ impl Via {
         if names.iter().all(|n| self.param(n).is_none()) {
             return self.clone();
         }
-        let mut text = String::from(&self.text[..usize::from(self.params.start)]);
-        let start = usize::from(self.params.start);
+        let mut text = String::from(&self.text[..usize::from(self.parts.params.start)]);
+        let start = usize::from(self.parts.params.start);
         // The text was checked when it was parsed.
         let _ = Cursor::new(&self.text, start).params(|name, value| {
             let name = name.of(&self.text);
@@ -256,7 +262,19 @@ impl Via {
     }
 
     /// Parses `item`, a slice of `owner`; the result shares the owner's bytes.
-    pub(crate) fn parse_shared(owner: &ByteString, item: &str) -> Result<Self, Fault> {
+    fn parse_shared(owner: &ByteString, item: &str) -> Result<Self, Fault> {
+        Ok(Self::of_parts(owner, item, ViaParts::find(item)?))
+    }
+
+    /// What was found in `item`, a slice of `owner`, as a value that shares the owner's bytes.
+    pub(crate) fn of_parts(owner: &ByteString, item: &str, parts: ViaParts) -> Self {
+        Self { text: owner.slice_ref(item), parts }
+    }
+}
+
+impl ViaParts {
+    /// Finds the parts, and checks every byte.
+    pub(crate) fn find(item: &str) -> Result<Self, Fault> {
         if item.len() > TEXT_MAX {
             return fault(HeaderErrorKind::TooLong, TEXT_MAX);
         }
@@ -281,7 +299,7 @@ impl Via {
             return fault(HeaderErrorKind::Duplicate, at);
         }
         let branch = branch.unwrap_or_default();
-        Ok(Self { text: owner.slice_ref(item), transport, host, port, branch, params })
+        Ok(Self { transport, host, port, branch, params })
     }
 }
 

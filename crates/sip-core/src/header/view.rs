@@ -8,12 +8,14 @@ use super::lex;
 pub(crate) struct Line {
     /// Start of the name.
     pub(crate) start: u32,
-    /// Start of the value, blanks skipped.
-    pub(crate) value: u32,
-    /// End of the value, blanks skipped.
-    pub(crate) end: u32,
+    /// Start of the value from there, blanks skipped.
+    pub(crate) value: u16,
+    /// End of the value from there, blanks skipped.
+    pub(crate) end: u16,
     pub(crate) name_len: u16,
     pub(crate) name: HeaderName,
+    /// Whether the value goes over several lines.
+    pub(crate) folded: bool,
 }
 
 impl Line {
@@ -23,7 +25,12 @@ impl Line {
     }
 
     pub(crate) fn value_of<'a>(&self, head: &'a str) -> &'a str {
-        &head[self.value as usize..self.end as usize]
+        &head[self.value_at()..self.start as usize + usize::from(self.end)]
+    }
+
+    /// Where the value begins.
+    pub(crate) fn value_at(&self) -> usize {
+        self.start as usize + usize::from(self.value)
     }
 }
 
