@@ -212,6 +212,8 @@ pub enum Removed {
     Ejected,
     /// By a presenter, out of the lobby.
     Denied,
+    /// It was in when the conference ended, and may not have heard of that.
+    Ended,
 }
 
 /// One endpoint of one user in a conference.

@@ -180,7 +180,7 @@ impl Conference {
             Outcome::Lost => None,
         };
         match sent {
-            Sent::Farewell => {}
+            Sent::Farewell | Sent::Over { .. } => {}
             Sent::Notify { person } => {
                 if let (Some(481), Some(found)) = (status, self.people.get_mut(&person)) {
                     found.watch = None;

@@ -36,6 +36,8 @@ pub(crate) enum Sent {
     Probe { person: PersonKey },
     /// A NOTIFY in a living subscription.
     Notify { person: PersonKey },
+    /// The BYE that tells somebody of the end of the conference; the front end takes the answer.
+    Over { person: PersonKey },
     /// A last message of a dialog: nobody cares for the answer.
     Farewell,
 }

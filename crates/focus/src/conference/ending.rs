@@ -6,8 +6,8 @@ use bytes::Bytes;
 use c3p::diagnostics::ids;
 use c3p::info::DisconnectionMethod;
 
-use super::{Conference, Cx, McuOrder, Participant, PersonKey};
-use crate::record::{Record, Removed, SlotStatus, key};
+use super::{Conference, Cx, McuOrder, Participant, PersonKey, Sent};
+use crate::record::{ParticipantRecord, Record, Removed, SlotStatus, key};
 use crate::report::ConferenceChange;
 
 /// How somebody is sent away.
@@ -54,7 +54,7 @@ impl Conference {
         }
         let document = self.next_document(cx);
         for (person, found) in &mut going {
-            self.say_goodbye(found, how, Some(document.clone()), cx);
+            self.say_goodbye(found, how, Some(document.clone()), Sent::Farewell, cx);
             if let Some(removed) = how.ban {
                 self.ban(person, found, removed, cx);
             }
@@ -80,13 +80,17 @@ impl Conference {
             ban: None,
         };
         self.report(ConferenceChange::Ended);
+        let mut gone = Vec::new();
         for (person, mut found) in std::mem::take(&mut self.people) {
-            self.say_goodbye(&mut found, how, Some(document.clone()), cx);
+            let sent = Sent::Over { person: person.clone() };
+            self.say_goodbye(&mut found, how, Some(document.clone()), sent, cx);
             let answers: Vec<u64> = found.answers.keys().copied().collect();
             self.erase_person(&person, answers.into_iter());
+            gone.push((person, found.record));
         }
-        for person in std::mem::take(&mut self.banned).into_keys() {
-            self.erase_person(&person, std::iter::empty());
+        self.erase_banned();
+        for (person, record) in if self.deleted { Vec::new() } else { gone } {
+            self.bury(&person, record);
         }
         self.refuse_waiting(cx);
         self.order_all(&McuOrder::Deactivate);
@@ -112,6 +116,7 @@ impl Conference {
         found: &mut Participant,
         how: Farewell,
         document: Option<Bytes>,
+        sent: Sent,
         cx: &mut Cx<'_>,
     ) {
         // The lobby never sees the roster, not even in the last document.
@@ -126,7 +131,7 @@ impl Conference {
         let Some(mut focus) = found.focus.take() else { return };
         let diagnostics = format!("{};reason=\"{}\";source=\"{}\"", how.id, how.reason, cx.config.name);
         let bye = focus.dialog.request(sip_core::Method::Bye).header("ms-diagnostics", diagnostics.as_str());
-        self.request(bye, reach, super::Sent::Farewell);
+        self.request(bye, reach, sent);
     }
 
     /// Takes somebody out of the roster and of the store.
@@ -137,6 +142,20 @@ impl Conference {
         self.to_tell.retain(|waiting| waiting != person);
         self.gone(person, &found, method);
         Some(found)
+    }
+
+    /// Forgets who may not come back.
+    pub(super) fn erase_banned(&mut self) {
+        for person in std::mem::take(&mut self.banned).into_keys() {
+            self.erase_person(&person, std::iter::empty());
+        }
+    }
+
+    /// Remembers that somebody was in at the end. Should this owner die before it can tell him, he takes the silence for a
+    /// failover, and his rejoin must not begin the conference anew (reliability P8).
+    fn bury(&mut self, person: &PersonKey, record: ParticipantRecord) {
+        let record = ParticipantRecord { removed: Some(Removed::Ended), subscription: None, ..record };
+        self.ledger.put(key::participant(&self.name, &person.user, &person.endpoint), record.encode());
     }
 
     fn ban(&mut self, person: &PersonKey, found: &Participant, removed: Removed, cx: &Cx<'_>) {

@@ -11,7 +11,7 @@ use sip_core::{Dialog, Request, ResponseDraft};
 use super::participant::{FocusDialog, newcomer};
 use super::{Conference, Cx, Effect, Incoming, Participant, PersonKey, Sent, user_key};
 use crate::frontend::refusal::{ALLOW, Refusal, SIP_LAYER};
-use crate::record::ParticipantRecord;
+use crate::record::{ParticipantRecord, Removed};
 use crate::report::ConferenceChange;
 
 /// A join request that was understood and is its sender's own.
@@ -40,9 +40,17 @@ impl Conference {
         let endpoint = join.add.endpoint().map(|endpoint| endpoint.entity.clone()).unwrap_or_default();
         let key = PersonKey::new(&join.add.user.entity, &endpoint);
         let session = SessionOffer::read(&incoming.request, cx)?;
-        if self.banned.contains_key(&key) {
-            let refusal = Refusal::new(403, ids::REMOVED, "Removed by a presenter");
-            return Err(refusal.with_body(C3pResponse::failure(&join.request, Reason::UserRemoved).write()));
+        if let Some(banned) = self.banned.get(&key) {
+            let (refusal, reason) = match banned.removed {
+                Some(Removed::Ended) => {
+                    let refusal = Refusal::new(404, ids::CONFERENCE_ENDED, "The conference has ended");
+                    (refusal, Reason::ConferenceDoesntExist)
+                }
+                Some(Removed::Ejected | Removed::Denied) | None => {
+                    (Refusal::new(403, ids::REMOVED, "Removed by a presenter"), Reason::UserRemoved)
+                }
+            };
+            return Err(refusal.with_body(C3pResponse::failure(&join.request, reason).write()));
         }
         let tag = cx.ids.token();
         let dialog = Dialog::uas(&incoming.request, &tag)

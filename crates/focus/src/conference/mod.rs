@@ -80,7 +80,7 @@ pub(crate) struct Conference {
     head: ConferenceHead,
     revision: u64,
     people: BTreeMap<PersonKey, Participant>,
-    /// Endpoints that were thrown out and do not come back.
+    /// Endpoints that do not come back: they were thrown out, or in when the conference ended.
     banned: BTreeMap<PersonKey, crate::record::ParticipantRecord>,
     next_order: u64,
     mcus: mcus::Mcus,
@@ -289,6 +289,7 @@ impl Conference {
             return;
         }
         if self.expires_at.is_some_and(|at| at <= cx.now) {
+            self.deleted = true;
             return self.end(c3p::diagnostics::ids::CONFERENCE_ENDED, "The conference expired", cx);
         }
         if self.countdown.is_some_and(|at| at <= cx.now) {
@@ -326,10 +327,11 @@ impl Conference {
         let body = self.c3p_answer(request, c3p::command::CommandResult::DeleteConference { entity });
         let response = ResponseDraft::to(&incoming.request, 200).to_tag(&cx.ids.token());
         self.respond(incoming, response.body(c3p::mime::C3P, body));
+        self.deleted = true;
         if self.head.active {
             self.end(c3p::diagnostics::ids::ENDED_BY_PRESENTER, "Deleted by its organizer", cx);
         }
-        self.deleted = true;
+        self.erase_banned();
         self.closed = true;
         self.ledger.head_changed();
     }

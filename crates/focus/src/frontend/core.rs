@@ -63,6 +63,10 @@ pub(super) enum Wanted {
     Verify { name: String, held: Box<super::ownership::Held> },
     /// The head, because the own lease had run out.
     Check { name: String },
+    /// What is left of an expired conference.
+    Expired { name: String, revision: u64 },
+    /// What is left of an ended conference: some have heard of the end.
+    Told { name: String },
     /// All heads, to find those of the dead.
     Sweep,
     /// A conference was made.
@@ -107,6 +111,8 @@ pub struct FrontEndCore {
     pub(super) reports: VecDeque<NodeReport>,
     /// Conferences to take over, one after the other.
     pub(super) takeovers: VecDeque<String>,
+    /// By conference that has ended: the keys of those who have heard of it.
+    pub(super) told: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl FrontEndCore {
@@ -143,6 +149,7 @@ impl FrontEndCore {
             retries: VecDeque::new(),
             reports: VecDeque::new(),
             takeovers: VecDeque::new(),
+            told: BTreeMap::new(),
             config,
         }
     }
@@ -334,6 +341,9 @@ impl FrontEndCore {
     /// As [`Self::on_outcome`], also for requests that were never sent.
     pub(super) fn on_asked(&mut self, asked: Asked, outcome: &Outcome, now: Instant) {
         match asked {
+            Asked::Conference { name, sent: Sent::Over { person } } => {
+                self.on_end_told(&name, &person, outcome);
+            }
             Asked::Conference { name, sent } => {
                 self.with_conference(&name, now, |conference, cx| conference.on_answer(sent, outcome, cx));
             }

@@ -5,6 +5,7 @@
 
 mod core;
 mod dispatch;
+mod ended;
 mod exec;
 pub(crate) mod nodes;
 mod ownership;

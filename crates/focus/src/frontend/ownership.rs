@@ -77,13 +77,10 @@ impl FrontEndCore {
         match self.slots.get_mut(name) {
             Some(Slot::Owned(conference)) if conference.is_closed() => {
                 // The last write is still under way: the next owner is found behind it.
-                self.hold_closed(name, held, now);
+                self.verify(name, held);
             }
             Some(Slot::Owned(_)) if fresh => self.deliver(name, held, now),
-            Some(Slot::Owned(_)) => {
-                let op = StoreOp::Get(key::head(name));
-                self.want(op, Wanted::Verify { name: name.to_owned(), held: Box::new(held) });
-            }
+            Some(Slot::Owned(_)) => self.verify(name, held),
             Some(Slot::Settling(settling)) => {
                 if settling.held.len() >= self.config.bounds.held_max {
                     return self.refuse(&held.incoming, &no_owner(), now);
@@ -100,11 +97,8 @@ impl FrontEndCore {
         }
     }
 
-    fn hold_closed(&mut self, name: &str, held: Held, now: Instant) {
+    fn verify(&mut self, name: &str, held: Held) {
         let op = StoreOp::Get(key::head(name));
-        if held.until <= now {
-            return self.expire(&held, now);
-        }
         self.want(op, Wanted::Verify { name: name.to_owned(), held: Box::new(held) });
     }
 
@@ -269,9 +263,8 @@ impl FrontEndCore {
     fn settle(&mut self, name: &str, head: ConferenceHead, revision: u64, now: Instant) {
         let expired = head.expires.parse::<jiff::Timestamp>().is_ok_and(|until| until <= self.wall(now));
         if expired && !head.active {
-            let at = key::head(name);
-            let txn = Txn::new().guard(at.clone(), Expect::Revision(revision)).delete(at);
-            self.want(StoreOp::Commit(txn), Wanted::Nothing);
+            let wanted = Wanted::Expired { name: name.to_owned(), revision };
+            self.want(StoreOp::List(key::members(name)), wanted);
             return self.absent(name, now);
         }
         let standing = head.owner.as_ref().map(|owner| self.nodes.standing(owner, &self.me.incarnation, now));
@@ -286,6 +279,15 @@ impl FrontEndCore {
             // Nobody is in it, and nobody wants in.
             None => self.refuse_all(name, &Refusal::moved(), now),
         }
+    }
+
+    /// All that is left of an expired conference was read: it goes away with the head.
+    pub(super) fn on_expired(&mut self, name: &str, revision: u64, result: Result<StoreValue, StoreError>) {
+        let Ok(StoreValue::Entries(entries)) = result else { return };
+        let at = key::head(name);
+        let mut txn = Txn::new().guard(at.clone(), Expect::Revision(revision)).delete(at);
+        txn.deletes.extend(entries.into_iter().map(|entry| entry.key));
+        self.want(StoreOp::Commit(txn), Wanted::Nothing);
     }
 
     fn is_wanted(&self, name: &str, head: &ConferenceHead) -> bool {
@@ -438,10 +440,11 @@ impl FrontEndCore {
         result: Result<StoreValue, StoreError>,
         now: Instant,
     ) {
-        let Ok(StoreValue::Entries(entries)) = result else {
+        let Ok(StoreValue::Entries(mut entries)) = result else {
             let op = StoreOp::List(key::members(&name));
             return self.want_later(op, Wanted::Members { name, head, revision, took_over }, now);
         };
+        entries.retain(|entry| !self.is_needless(&name, entry));
         let held = self.take_settling(&name);
         let (epoch, id) = (head.epoch, head.id.clone());
         let conference = Conference::new(name.clone(), *head, revision);
@@ -534,7 +537,12 @@ impl FrontEndCore {
         match self.slots.get(name) {
             Some(Slot::Owned(conference)) if ours && !conference.is_closed() => self.deliver(name, held, now),
             Some(Slot::Owned(conference)) if conference.is_closed() && !conference.is_done() => {
-                self.hold_closed(name, held, now);
+                if held.until <= now {
+                    return self.expire(&held, now);
+                }
+                // A write that cannot be done may take as long as it likes, but not the processor.
+                let wanted = Wanted::Verify { name: name.to_owned(), held: Box::new(held) };
+                self.want_later(StoreOp::Get(key::head(name)), wanted, now);
             }
             Some(Slot::Owned(_)) => {
                 self.depose(name, now);

@@ -203,6 +203,8 @@ impl FrontEndCore {
             Wanted::OwnRecord => self.on_own_record(result, now),
             Wanted::Nodes => self.on_nodes(result, now),
             Wanted::Sweep => self.on_sweep(result, now),
+            Wanted::Expired { name, revision } => self.on_expired(&name, revision, result),
+            Wanted::Told { name } => self.on_told(&name, result),
             Wanted::Head { name } => self.on_head(&name, result, now),
             Wanted::Claim { name, head, took_over } => self.on_claim(name, head, took_over, result, now),
             Wanted::Members { name, head, revision, took_over } => {

@@ -16,6 +16,8 @@ enum Weather {
     AnswersLost,
     /// Writes stay under way.
     Slow,
+    /// Reads are carried out, writes are not: a full disk.
+    ReadOnly,
 }
 
 /// A front end before a store with weather.
@@ -26,6 +28,7 @@ struct Flaky {
     failing: Vec<u64>,
     writes: Vec<u64>,
     slow: Vec<StoreReply>,
+    asked: usize,
 }
 
 impl Flaky {
@@ -59,10 +62,12 @@ impl Node for Flaky {
 
     fn store_request(&mut self) -> Option<StoreRequest> {
         let mut request = self.core.poll_store_request()?;
-        if matches!(request.op, StoreOp::Commit(_)) {
+        self.asked += 1;
+        let write = matches!(request.op, StoreOp::Commit(_));
+        if write {
             self.writes.push(request.id);
         }
-        if self.weather == Weather::Down {
+        if self.weather == Weather::Down || (write && self.weather == Weather::ReadOnly) {
             self.failing.push(request.id);
             request.op = StoreOp::Get("nothing".to_owned());
         }
@@ -88,7 +93,8 @@ fn flaky() -> (World, Client) {
     let config = FrontEndConfig::new("fe1", vec![tcp(FE1)]).with_mcu_types(vec!["chat".to_owned()]);
     let wall = "2030-01-01T00:00:00Z".parse().expect("a time");
     let core = FrontEndCore::new(config, Box::new(SeededIds::new(1)), world.net.now, wall);
-    let flaky = Flaky { core, weather: Weather::Fine, failing: vec![], writes: vec![], slow: vec![] };
+    let flaky =
+        Flaky { core, weather: Weather::Fine, failing: vec![], writes: vec![], slow: vec![], asked: 0 };
     world.net.add(FE1, flaky);
     world.add_front_end(FE2, "fe2");
     world.net.advance(secs(2));
@@ -184,4 +190,49 @@ fn long_outage_is_said() {
     world.net.node::<Flaky>(FE1).clear_up(now);
     world.net.advance(Duration::from_millis(900));
     assert_eq!(is_locked(&mut world, &mut alice), Some(false));
+}
+
+/// P8, P7: the owner dies when the end is committed and nobody was told. Who takes that for a failover is told by the
+/// refusal of his rejoin; it does not begin the conference anew. A new session may.
+#[test]
+fn end_that_nobody_heard_of_is_not_undone() {
+    let (mut world, mut alice) = flaky();
+    let mut bob = world.joined("bob", 7002, FE1);
+    world.net.node::<Flaky>(FE1).weather = Weather::Slow;
+    let key = ConferenceKey::Entity(CONFERENCE.to_owned());
+    let end = info(&mut alice, 101, Command::DeleteConference { key });
+    alice.send(&mut world, end);
+    world.net.kill(FE1);
+    world.net.advance(secs(2));
+    assert!(bob.inbox(&mut world).is_empty(), "not told");
+    bob.server = FE2;
+    let lost = bob.command(&mut world, lock(true));
+    assert_eq!((lost.status(), diagnostics(&lost)), (481, 61001));
+    let over = bob.join(&mut world);
+    assert_eq!((over.status(), diagnostics(&over)), (404, 60002));
+    bob.endpoint = "{bob-2}".to_owned();
+    assert_eq!(bob.join(&mut world).status(), 200);
+    assert_eq!(names(&bob.subscribe(&mut world)), [bob.user.clone()]);
+}
+
+/// The disk is full: reads go on, writes fail. What waits for the end of a conference waits without a busy loop.
+#[test]
+fn failing_writes_are_not_a_busy_loop() {
+    let (mut world, mut alice) = flaky();
+    world.net.node::<Flaky>(FE1).weather = Weather::ReadOnly;
+    let key = ConferenceKey::Entity(CONFERENCE.to_owned());
+    let end = info(&mut alice, 101, Command::DeleteConference { key });
+    alice.send(&mut world, end);
+    let mut bob = world.client("bob", 7002, FE1);
+    let join = bob.join_draft();
+    bob.send(&mut world, join);
+    let before = world.net.node::<Flaky>(FE1).asked;
+    world.net.advance(secs(5));
+    let asked = world.net.node::<Flaky>(FE1).asked - before;
+    assert!(asked < 200, "{asked} store requests in five seconds");
+    let now = world.net.now;
+    world.net.node::<Flaky>(FE1).clear_up(now);
+    world.net.advance(secs(1));
+    let (_, answer) = world.net.peer(bob.port).responses.pop_back().expect("an answer");
+    assert_eq!(answer.status(), 200, "the next life of the conference");
 }
