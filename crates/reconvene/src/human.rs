@@ -214,7 +214,7 @@ mod tests {
         );
     }
 
-    /// Issue: state lines carry their T numbers, and the cause.
+    /// State lines carry their T numbers, and the cause.
     #[test]
     fn state_lines() {
         let event = Event::State {

@@ -240,7 +240,7 @@ mod tests {
         ConferenceInfo { users: Some(Users::full(vec![user])), version: Some(1), ..ConferenceInfo::default() }
     }
 
-    /// Issue: the rosters must agree with the Focus's own, role and modalities included.
+    /// The rosters must agree with the Focus's own, role and modalities included.
     #[test]
     fn rosters_are_compared() {
         let mut roster = Roster::new("sip:bob@example.com", "{1}");
