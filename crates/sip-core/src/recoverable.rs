@@ -38,6 +38,7 @@ use crate::session_timer::{SessionTimer, SessionTimerConfig, SessionTimerEvent};
 use crate::ua::{RequestId, Routing, SendError, UserAgent};
 
 pub use fault::Fault;
+use fault::{recovery_action, retry_after};
 
 /// The option tag of dialogs that recover ([MS-SIPRE] section 2.2.18).
 pub const ROUTE_SET_UPDATE: &str = "ms-dialog-route-set-update";
@@ -45,6 +46,10 @@ pub const ROUTE_SET_UPDATE: &str = "ms-dialog-route-set-update";
 pub const RECOVERY_ACTION: &str = "P-Dialog-Recovery-Action";
 /// The gaps between two attempts of the heal loop in seconds, the last one repeated.
 const HEAL_GAPS_S: [u64; 5] = [2, 4, 8, 16, 30];
+/// How often one request is repeated because of glare; then the answer is one like any other.
+const GLARES_MAX: u8 = 8;
+/// The longest pause before an attempt of the heal loop that an answer can ask for.
+const GLARE_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Requests that may wait for a repair; one more is failed at once.
 const WAITING_MAX: usize = 256;
 
@@ -175,8 +180,11 @@ struct InFlight {
     purpose: Purpose,
     recipe: Recipe,
     id: RequestId,
+    /// It was sent again after a repair: there is no second one for it.
     resent: bool,
     flow_failed: bool,
+    /// How often it met glare.
+    glares: u8,
 }
 
 #[derive(Debug)]
@@ -343,14 +351,14 @@ impl RecoverableDialog {
     /// Does what is due.
     pub fn handle_timeout(&mut self, ua: &mut UserAgent, now: Instant) {
         if let Some(repair) = self.repair.take_if(|repair| repair.deadline <= now) {
-            ua.withdraw(repair.id);
+            ua.give_up(repair.id, now);
             self.on_repair_failed(repair, true, now);
         }
         if let Some(heal) = &mut self.heal {
             if heal.next.is_some_and(|at| at <= now) {
                 self.try_heal(ua, now);
             } else if let Some((id, _)) = heal.trying.take_if(|(_, deadline)| *deadline <= now) {
-                ua.withdraw(id);
+                ua.give_up(id, now);
                 self.events.push_back(DialogEvent::HealFailed { fault: Fault::Silent });
                 self.schedule_heal(ua, now);
             }
@@ -482,7 +490,14 @@ impl RecoverableDialog {
     fn submit(&mut self, purpose: Purpose, recipe: Recipe, ua: &mut UserAgent, now: Instant) {
         if self.repair.is_none() {
             let id = self.transmit(&recipe, Routing::Route, ua, now);
-            self.in_flight.push(InFlight { purpose, recipe, id, resent: false, flow_failed: false });
+            self.in_flight.push(InFlight {
+                purpose,
+                recipe,
+                id,
+                resent: false,
+                flow_failed: false,
+                glares: 0,
+            });
         } else if self.waiting.len() < WAITING_MAX {
             self.waiting.push_back((purpose, recipe, now));
         } else if let Purpose::Owner(token) = purpose {
@@ -491,8 +506,11 @@ impl RecoverableDialog {
     }
 
     fn resubmit(&mut self, mut sent: InFlight, ua: &mut UserAgent, now: Instant) {
+        if let Some(repair) = &mut self.repair {
+            // It has not left yet, so it may go again whatever the repair was for.
+            return repair.stopped.push((sent, Fault::FlowFailed));
+        }
         sent.id = self.transmit(&sent.recipe, Routing::Route, ua, now);
-        sent.resent = true;
         self.in_flight.push(sent);
     }
 
@@ -518,8 +536,8 @@ impl RecoverableDialog {
                 let fault = recovery_action(response);
                 self.on_fault(InFlight { flow_failed: true, ..sent }, fault, ua, now);
             }
-            491 => self.delay(sent, Duration::ZERO, ua, now),
-            500 if retry_after(response).is_some() && !sent.resent => {
+            491 if sent.glares < GLARES_MAX => self.delay(sent, Duration::ZERO, ua, now),
+            500 if retry_after(response).is_some() && sent.glares == 0 => {
                 let wait = retry_after(response).unwrap_or_default();
                 self.delay(sent, wait, ua, now);
             }
@@ -554,9 +572,10 @@ impl RecoverableDialog {
     }
 
     /// Glare: the same request again after a moment (RFC 3261 section 14.1).
-    fn delay(&mut self, sent: InFlight, wait: Duration, ua: &mut UserAgent, now: Instant) {
+    fn delay(&mut self, mut sent: InFlight, wait: Duration, ua: &mut UserAgent, now: Instant) {
         let span = u64::try_from(self.times.glare_max.as_millis()).unwrap_or(2000).max(1);
         let jitter = Duration::from_millis(ua.endpoint().ids().below(span));
+        sent.glares += 1;
         self.delayed.push((now + wait.min(Duration::from_secs(10)) + jitter, sent));
     }
 
@@ -571,7 +590,7 @@ impl RecoverableDialog {
             }
             return;
         }
-        if sent.resent && !sent.flow_failed {
+        if sent.resent {
             // It met a fault on the repaired route, too: the route is lost.
             return self.lose_route(sent, fault, now);
         }
@@ -627,7 +646,8 @@ impl RecoverableDialog {
 
     /// The route is good again: what stopped goes on, then what waited, in order.
     fn release(&mut self, stopped: Vec<(InFlight, Fault)>, ua: &mut UserAgent, now: Instant) {
-        for (sent, fault) in stopped {
+        for (mut sent, fault) in stopped {
+            sent.resent = true;
             if sent.recipe.resend == Resend::Always || fault.is_undelivered() {
                 self.resubmit(sent, ua, now);
             } else if let Purpose::Owner(token) = sent.purpose {
@@ -715,6 +735,12 @@ impl RecoverableDialog {
             status => {
                 self.events.push_back(DialogEvent::HealFailed { fault: Fault::Status(status) });
                 self.schedule_heal(ua, now);
+                // Glare: the next attempt is when the peer says, or after a moment.
+                let moment = (status == 491).then_some(self.times.glare_max);
+                let asked = retry_after(response).filter(|_| status == 500).or(moment);
+                if let (Some(heal), Some(wait)) = (&mut self.heal, asked) {
+                    heal.next = Some(now + wait.min(GLARE_WAIT_MAX));
+                }
             }
         }
     }
@@ -757,27 +783,4 @@ fn with_recipe(draft: RequestDraft, recipe: &Recipe, contact: &NameAddr) -> Requ
         Some((content_type, body)) => draft.body(content_type.as_str(), body.clone()),
         None => draft,
     }
-}
-
-fn recovery_action(response: &Response) -> Fault {
-    let has = |token: &str| {
-        response
-            .headers()
-            .get_all(RECOVERY_ACTION)
-            .flat_map(|line| line.split(','))
-            .any(|action| action.trim().eq_ignore_ascii_case(token))
-    };
-    if has("Registration-Route-Set-Update") {
-        Fault::RegistrationLost
-    } else if has("Wait-For-Session-Update") && !has("Dialog-Route-Set-Update") {
-        Fault::WaitForFarEnd
-    } else {
-        Fault::FlowFailed
-    }
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get("Retry-After")?;
-    let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok().map(Duration::from_secs)
 }

@@ -382,6 +382,14 @@ impl UserAgent {
         }
     }
 
+    /// Forgets a request that was not answered in the time that its sender had for it: the server that it was sent to
+    /// is not the first to be asked next time, if there is another.
+    pub fn give_up(&mut self, id: RequestId, now: Instant) {
+        let server = self.requests.get(&id).filter(|entry| !entry.answered).and_then(|entry| entry.server);
+        self.withdraw(id);
+        self.leave_silent(server, now);
+    }
+
     /// Takes one event of the endpoint and makes of it what dialogs understand.
     pub fn poll_event(&mut self, now: Instant) -> Option<UaEvent> {
         loop {
@@ -528,6 +536,28 @@ impl UserAgent {
         self.flow = self.server(self.current).and_then(|s| self.endpoint.flow_to(s.transport, s.addr));
     }
 
+    /// The server said nothing: the next one is in use from now on, and gets our registration.
+    fn leave_silent(&mut self, server: Option<usize>, now: Instant) {
+        if server != Some(self.current) || self.config.servers.len() < 2 {
+            return;
+        }
+        self.advance();
+        if matches!(self.registration, Registration::Registered { .. }) {
+            self.send_register(REGISTER_EXPIRES_S, now);
+        }
+    }
+
+    /// The server that a request went to: by its index, or because its route leads there.
+    fn server_of(&self, entry: &Outstanding) -> Option<usize> {
+        let by_route = || match self.target(&entry.draft, entry.routing) {
+            (Target::Address { addr, .. }, None) => {
+                self.server(self.current).filter(|server| server.addr == addr).map(|_| self.current)
+            }
+            _ => None,
+        };
+        entry.server.or_else(by_route)
+    }
+
     fn on_flow_lost(&mut self, now: Instant) {
         self.flow = None;
         self.ping_at = None;
@@ -653,6 +683,9 @@ impl UserAgent {
             }
             SendError::Timeout | SendError::NotSent => false,
         };
+        if error == SendError::Timeout && !entry.answered {
+            self.leave_silent(self.server_of(&entry), now);
+        }
         // A lost connection is made again once, to the same server: it does not count as another server tried.
         let again = error == SendError::FlowLost;
         if may_move && entry.server.is_some() {

@@ -376,3 +376,101 @@ fn the_session_is_refreshed_at_half_the_interval() {
     assert_eq!(refresh.method(), &Method::Update);
     assert!(route_of(&refresh).contains(HOP_1), "a refresh follows the route");
 }
+
+/// Section 3.3: the route is repaired once for a request, also where it fails in another way the second time.
+#[test]
+fn one_request_is_repaired_once() {
+    let mut w = World::new();
+    let mut dialog = w.dialog();
+    let token = dialog.send(info(Resend::Always), &mut w.ua, w.now);
+    let (flow, request) = w.sent().remove(0);
+    w.answer(flow, flow_failed(&request, "Dialog-Route-Set-Update"));
+    w.events(&mut dialog);
+    let (flow, update) = w.sent().remove(0);
+    w.answer(flow, by_hop_2(&update));
+    w.events(&mut dialog);
+    let (flow, again) = w.sent().remove(0);
+    w.answer(flow, ResponseDraft::to(&again, 503));
+    let events = w.events(&mut dialog);
+    assert!(
+        matches!(&events[..], [DialogEvent::RepairFailed { fault: Fault::Status(503), token: Some(t), tried: true, .. }]
+            if *t == token),
+        "{events:?}"
+    );
+    assert!(w.sent().is_empty(), "no second repair");
+}
+
+/// D20: glare is no repair: the request that met it still has its one.
+#[test]
+fn glare_does_not_use_up_the_repair() {
+    let mut w = World::new();
+    let mut dialog = w.dialog();
+    dialog.send(info(Resend::Always), &mut w.ua, w.now);
+    let (flow, request) = w.sent().remove(0);
+    w.answer(flow, ResponseDraft::to(&request, 491));
+    assert!(w.events(&mut dialog).is_empty());
+    w.sleep(&mut dialog, Duration::from_secs(2));
+    let (flow, again) = w.sent().remove(0);
+    w.answer(flow, ResponseDraft::to(&again, 503));
+    assert!(w.events(&mut dialog).is_empty(), "a repair is silent");
+    let (_, update) = w.sent().remove(0);
+    assert_eq!((update.method(), update.route().len()), (&Method::Update, 0));
+}
+
+/// D20: glare without end is an answer like any other in the end.
+#[test]
+fn glare_ends() {
+    let mut w = World::new();
+    let mut dialog = w.dialog();
+    let token = dialog.send(info(Resend::Always), &mut w.ua, w.now);
+    let mut answered = Vec::new();
+    for _ in 0..20 {
+        let Some((flow, request)) = w.sent().pop() else { break };
+        w.answer(flow, ResponseDraft::to(&request, 491));
+        answered.extend(w.events(&mut dialog));
+        w.sleep(&mut dialog, Duration::from_secs(2));
+    }
+    assert!(matches!(&answered[..], [DialogEvent::Answered { token: t, .. }] if *t == token), "{answered:?}");
+}
+
+/// Section 4.3: where the present server is silent, the next attempt goes to another address of the same name.
+#[test]
+fn a_silent_server_is_not_asked_twice_in_a_row() {
+    let mut w = World::new();
+    let mut dialog = w.dialog();
+    dialog.heal(true, &mut w.ua, w.now);
+    let (flow, _) = w.sent().remove(0);
+    assert_eq!(w.flows[&flow].to_string(), HOP_1);
+    w.sleep(&mut dialog, Duration::from_secs(10));
+    w.events(&mut dialog);
+    dialog.hint(&mut w.ua, w.now);
+    let (flow, update) = w.sent().remove(0);
+    assert_eq!(w.flows[&flow].to_string(), HOP_2);
+    w.answer(flow, by_hop_2(&update));
+    assert!(matches!(w.events(&mut dialog)[..], [DialogEvent::HealTried, DialogEvent::Healed]));
+}
+
+/// D6, section 4.3: a hop that swallows a request is the dead one, so the repair goes round it.
+#[test]
+fn the_repair_goes_round_a_silent_hop() {
+    let mut w = World::new();
+    let mut dialog = w.dialog();
+    dialog.send(info(Resend::Always), &mut w.ua, w.now);
+    w.sent();
+    w.sleep(&mut dialog, Duration::from_secs(33));
+    w.events(&mut dialog);
+    let (flow, update) = w.sent().remove(0);
+    assert_eq!((update.method(), w.flows[&flow].to_string().as_str()), (&Method::Update, HOP_2));
+}
+
+/// Section 4.4: glare in the heal loop: the next attempt is when the peer says.
+#[test]
+fn healing_waits_as_long_as_the_peer_asks() {
+    let mut w = World::new();
+    let mut dialog = w.dialog();
+    dialog.heal(true, &mut w.ua, w.now);
+    let (flow, update) = w.sent().remove(0);
+    w.answer(flow, ResponseDraft::to(&update, 500).header("Retry-After", "7"));
+    w.events(&mut dialog);
+    assert_eq!(dialog.poll_timeout(), Some(w.now + Duration::from_secs(7)));
+}

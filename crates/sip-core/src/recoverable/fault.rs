@@ -1,5 +1,10 @@
 //! What can be wrong with the way to a peer, by the rows of the decision table that one dialog can see.
 
+use std::time::Duration;
+
+use super::RECOVERY_ACTION;
+use crate::message::Response;
+
 /// What is wrong with the way to the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -57,4 +62,29 @@ impl std::fmt::Display for Fault {
             Fault::Status(status) => write!(f, "status {status}"),
         }
     }
+}
+
+/// What a 430 asks for.
+pub(super) fn recovery_action(response: &Response) -> Fault {
+    let has = |token: &str| {
+        response
+            .headers()
+            .get_all(RECOVERY_ACTION)
+            .flat_map(|line| line.split(','))
+            .any(|action| action.trim().eq_ignore_ascii_case(token))
+    };
+    if has("Registration-Route-Set-Update") {
+        Fault::RegistrationLost
+    } else if has("Wait-For-Session-Update") && !has("Dialog-Route-Set-Update") {
+        Fault::WaitForFarEnd
+    } else {
+        Fault::FlowFailed
+    }
+}
+
+/// The pause that an answer asks for.
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get("Retry-After")?;
+    let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().map(Duration::from_secs)
 }
