@@ -33,6 +33,7 @@ pub(crate) async fn start(config: EndpointConfig) -> io::Result<mpsc::Sender<ToD
     if !config.register {
         ua_config = ua_config.without_registration();
     }
+    ua_config.credentials = config.credentials.clone();
     let endpoint = Endpoint::new(SipConfig::default(), Box::new(SystemIds::new()));
     let core = ClientCore::new(UserAgent::new(endpoint, ua_config), config.times);
     let driver = Driver {

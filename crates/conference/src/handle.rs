@@ -34,7 +34,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use c3p::McuType;
-use sip_core::{ListenAddr, NameAddr, Uri};
+use sip_core::{Credentials, ListenAddr, NameAddr, Uri};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::client::{ConferenceId, JoinTarget};
@@ -65,6 +65,8 @@ pub struct EndpointConfig {
     pub events_max: usize,
     /// The times of signalling.
     pub times: LinkTimes,
+    /// What servers that ask for a password get.
+    pub credentials: Option<Credentials>,
 }
 
 impl EndpointConfig {
@@ -79,6 +81,7 @@ impl EndpointConfig {
             message_bytes_max: 16 * 1024 * 1024,
             events_max: 1024,
             times: LinkTimes::default(),
+            credentials: None,
         }
     }
 
@@ -100,6 +103,21 @@ impl EndpointConfig {
     #[must_use]
     pub fn without_registration(mut self) -> Self {
         self.register = false;
+        self
+    }
+
+    /// Sets the password of our address. It answers our own domain only, through the servers that are set.
+    #[must_use]
+    pub fn with_password(self, password: impl Into<String>) -> Self {
+        let (user, domain) = (self.address.user().unwrap_or_default(), self.address.host());
+        let credentials = Credentials::new(format!("{user}@{domain}"), password, domain);
+        self.with_credentials(credentials)
+    }
+
+    /// Sets another name and password than those of our address, or another realm than our domain.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
         self
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use sip_core::ListenAddr;
+use sip_core::auth::{Accounts, SharedKey};
 
 /// Times of a front end.
 #[derive(Debug, Clone)]
@@ -123,6 +126,15 @@ impl Default for Bounds {
     }
 }
 
+/// The users of a pool, and the key by which its nodes know each other: the same at each of them.
+#[derive(Debug, Clone)]
+pub struct PoolUsers {
+    /// Who has which password.
+    pub accounts: Arc<Accounts>,
+    /// Known to the front ends and MCUs of the pool only.
+    pub key: SharedKey,
+}
+
 /// One front end.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -135,6 +147,8 @@ pub struct FrontEndConfig {
     pub domain: Option<String>,
     /// MCU types of new conferences that name none (`chat`, `audio-video`).
     pub mcu_types: Vec<String>,
+    /// Who may come in, if not everybody as who they say they are.
+    pub users: Option<PoolUsers>,
     /// Process id for the node record.
     pub pid: u32,
     /// Times.
@@ -151,6 +165,7 @@ impl FrontEndConfig {
             listen,
             domain: None,
             mcu_types: vec!["chat".to_owned(), "audio-video".to_owned()],
+            users: None,
             pid: 0,
             timers: Timers::default(),
             bounds: Bounds::default(),
@@ -168,6 +183,13 @@ impl FrontEndConfig {
     #[must_use]
     pub fn with_mcu_types(mut self, types: Vec<String>) -> Self {
         self.mcu_types = types;
+        self
+    }
+
+    /// Lets in only these users, by their passwords.
+    #[must_use]
+    pub fn with_users(mut self, users: PoolUsers) -> Self {
+        self.users = Some(users);
         self
     }
 

@@ -43,6 +43,7 @@ pub mod proxy;
 pub mod record;
 pub mod registrar;
 pub mod report;
+pub mod seal;
 pub mod store;
 
 #[cfg(test)]

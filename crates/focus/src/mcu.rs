@@ -233,6 +233,9 @@ impl McuCore {
     }
 
     fn on_request(&mut self, tx: ServerTransactionId, flow: FlowId, request: &Request, now: Instant) {
+        if !self.is_trusted(request) {
+            return self.refuse(tx, request, 403, c3p::diagnostics::ids::C3P_AUTHORIZATION, now);
+        }
         if crate::interior::is_interior(request) {
             return self.on_interior(tx, request, now);
         }
@@ -253,6 +256,15 @@ impl McuCore {
                 self.refuse(tx, request, 481, c3p::diagnostics::ids::MCU_FAILING_OVER, now);
             }
             _ => self.refuse(tx, request, 405, c3p::diagnostics::ids::INTERNAL_ERROR, now),
+        }
+    }
+
+    /// In a pool with users, orders and calls come from its front ends only.
+    fn is_trusted(&self, request: &Request) -> bool {
+        let call = *request.method() == Method::Invite && request.to().tag().is_none();
+        match &self.config.key {
+            Some(key) if call || crate::interior::is_interior(request) => crate::seal::is_good(key, request),
+            Some(_) | None => true,
         }
     }
 

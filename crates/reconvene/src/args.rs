@@ -99,8 +99,11 @@ pub(crate) struct PoolOptions {
     /// With --open: listen on other than loopback addresses all the same
     #[arg(long, requires = "open")]
     pub(crate) force: bool,
-    /// Who may log in
-    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "open")]
+    /// Let in only the people of this file, by their passwords (SIP Digest)
+    ///
+    /// One person a line: `user@domain:password`, or instead of the password a hash of `user@domain:domain:password`:
+    /// `user@domain:{SHA-256}HEX` (or `{MD5}HEX` for old clients). Empty lines and lines that begin with # do not count.
+    #[arg(long, value_name = "FILE", conflicts_with = "open")]
     pub(crate) users: Option<PathBuf>,
     /// Start a new process when one dies
     #[arg(long)]
@@ -128,7 +131,8 @@ pub(crate) struct ClientOptions {
     pub(crate) display_name: Option<String>,
     #[arg(long, value_name = "NAME", hide = true, conflicts_with = "server")]
     pub(crate) domain: Option<String>,
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// Read your password from the first line of this file [default: the variable RECONVENE_PASSWORD, if set]
+    #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) tls_ca: Option<PathBuf>,
@@ -206,6 +210,9 @@ pub(crate) struct NodeOptions {
     /// An MCU's own modality; for a front end, those of new conferences
     #[arg(long)]
     pub(crate) mcu: Vec<Modality>,
+    /// Of a pool with users; its key comes in the environment
+    #[arg(long)]
+    pub(crate) users: Option<PathBuf>,
 }
 
 /// What a process of a pool is.

@@ -5,6 +5,10 @@ use sip_core::ListenAddr;
 
 use crate::args::ClientOptions;
 use crate::failure::{Failure, chain};
+use crate::users;
+
+/// What to try when the pool does not take the password, or wants one.
+pub(crate) const PASSWORD_HELP: &str = "--as with your address and --password-file with its password";
 
 /// Starts the endpoint that the options describe.
 ///
@@ -24,6 +28,9 @@ pub(crate) async fn start(options: &ClientOptions, register: bool) -> Result<End
     if let Some(name) = &options.display_name {
         config = config.with_display_name(name.clone());
     }
+    if let Some(password) = users::password(options.password_file.as_deref())? {
+        config = config.with_password(password.as_str());
+    }
     if !register {
         config = config.without_registration();
     }
@@ -33,7 +40,6 @@ pub(crate) async fn start(options: &ClientOptions, register: bool) -> Result<End
 fn check(options: &ClientOptions) -> Result<(), Failure> {
     let later = [
         (options.domain.is_some(), "--domain", "--server tcp:HOST:PORT"),
-        (options.password_file.is_some(), "--password-file", "a pool that runs with --open"),
         (options.tls_ca.is_some(), "--tls-ca", "--server tcp:HOST:PORT"),
     ];
     for (given, name, instead) in later {

@@ -23,6 +23,7 @@ mod signals;
 mod stdin;
 mod supervisor;
 mod translate;
+mod users;
 
 use std::process::ExitCode;
 use std::time::Duration;

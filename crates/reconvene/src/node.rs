@@ -18,6 +18,7 @@ use crate::failure::{Failure, chain};
 use crate::signals::StopSignals;
 use crate::stdin;
 use crate::supervisor::{NodeLine, NodeSpec};
+use crate::users::Access;
 
 /// Reports of a node that wait to be passed on.
 const REPORTS_AHEAD: usize = 256;
@@ -93,7 +94,10 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), Failure> {
         };
         let lines_of_failure = lines.clone();
         let result = match store {
-            Ok(store) => serve(spec(options), store, lines, stop).await,
+            Ok(store) => match spec(options) {
+                Ok(spec) => serve(spec, store, lines, stop).await,
+                Err(failure) => Err(failure),
+            },
             Err(failure) => Err(failure),
         };
         if let Err(failure) = &result {
@@ -110,8 +114,10 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), Failure> {
     result
 }
 
-fn spec(options: NodeOptions) -> NodeSpec {
-    NodeSpec {
+fn spec(options: NodeOptions) -> Result<NodeSpec, Failure> {
+    let access = options.users.as_deref().map(Access::of_pool).transpose()?;
+    Ok(NodeSpec {
+        access,
         name: options.name,
         kind: options.kind,
         mcus: options.mcu,
@@ -119,7 +125,7 @@ fn spec(options: NodeOptions) -> NodeSpec {
         next: options.next,
         store: options.store,
         domain: options.domain,
-    }
+    })
 }
 
 fn print_line(line: &NodeLine) {
@@ -177,16 +183,20 @@ async fn start(
     Ok(match spec.kind {
         NodeKind::FrontEnd => {
             let types = spec.mcus.iter().map(|mcu| mcu.mcu_type().as_str().to_owned()).collect();
-            let config = FrontEndConfig::new(name, listen)
+            let mut config = FrontEndConfig::new(name, listen)
                 .with_domain(Some(spec.domain.clone()))
                 .with_mcu_types(types)
                 .with_pid(pid);
+            if let Some(access) = &spec.access {
+                config = config.with_users(access.users()?);
+            }
             run_front_end(config, store.get()?, reports, stop).await
         }
         NodeKind::Mcu => {
             let kind = spec.mcus.first().ok_or_else(|| Failure::usage("an MCU needs --mcu"))?;
             let mut config = McuConfig::new(name, kind.mcu_type(), listen);
             config.pid = pid;
+            config.key = spec.access.as_ref().map(|access| access.key.clone());
             run_mcu(config, store.get()?, reports, stop).await
         }
         NodeKind::Hop => run_hop(HopConfig::new(name, listen, spec.next.clone()), reports, stop).await,

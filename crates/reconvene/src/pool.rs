@@ -13,6 +13,7 @@ use crate::node::SharedStore;
 use crate::output::Output;
 use crate::signals::StopSignals;
 use crate::supervisor::{Launch, NodeLine, NodeSpec, Report, Supervisor};
+use crate::users::Access;
 
 /// How long all nodes may take until they listen.
 pub(crate) const START_DEADLINE: Duration = Duration::from_secs(20);
@@ -31,7 +32,9 @@ pub(crate) async fn run(options: PoolOptions, log: &str, output: &Output) -> Res
     let place = StorePlace::new(&options)?;
     let launch =
         if options.in_process { Launch::Tasks(SharedStore::open(&place.choice)?) } else { Launch::Processes };
-    let specs = specs(&options, &place.choice)?;
+    let access = options.users.as_deref().map(Access::new).transpose()?;
+    let mut specs = specs(&options, &place.choice)?;
+    specs.iter_mut().for_each(|spec| spec.access.clone_from(&access));
     let mut supervisor = Supervisor::new(launch, log);
     let started = tokio::select! {
         started = supervisor.start_all(specs, START_DEADLINE) => started,
@@ -145,9 +148,6 @@ pub(crate) fn event_of(supervisor: &Supervisor, report: &Report) -> Option<Event
 
 /// Refuses what cannot work, before anything is started.
 fn check(options: &PoolOptions) -> Result<(), Failure> {
-    if options.users.is_some() {
-        return Err(Failure::unavailable("--users", "--open (no authentication, loopback addresses only)"));
-    }
     for (given, name) in
         [(options.dashboard.is_some(), "--dashboard"), (options.metrics.is_some(), "--metrics")]
     {
@@ -158,15 +158,16 @@ fn check(options: &PoolOptions) -> Result<(), Failure> {
     if options.mcu.contains(&Modality::Av) {
         return Err(Failure::unavailable("--mcu av", "--mcu im,im"));
     }
-    if !options.open {
-        return Err(Failure::usage("a pool without passwords must say so").try_this("--open"));
+    if !options.open && options.users.is_none() {
+        return Err(Failure::usage("a pool needs to know its people, or must say that it lets in anybody")
+            .try_this("--users FILE, or --open"));
     }
     if options.front_ends.is_some() && options.listen.len() != 1 {
         return Err(Failure::usage("--front-ends counts up from one --listen, but there are several")
             .try_this("leave --front-ends out, or give --listen once"));
     }
     let outside = options.listen.iter().find(|listen| !listen.addr.ip().is_loopback());
-    if let (Some(outside), false) = (outside, options.force) {
+    if let (Some(outside), true) = (outside, options.open && !options.force) {
         return Err(Failure::usage(format!(
             "--open would let anybody in at {outside}, which is not a loopback address"
         ))
@@ -297,14 +298,13 @@ mod tests {
         assert_eq!(with("tcp:127.0.0.1:0")[..2], ["fe1 tcp:127.0.0.1:0", "fe2 tcp:127.0.0.1:0"]);
     }
 
-    /// cli.md: loopback only unless forced; memory only in process; no password file yet. All before any start.
+    /// cli.md: loopback only unless forced; memory only in process; neither users nor --open. All before any start.
     #[test]
     fn refusals() {
         for args in [
             &["--listen", "tcp:127.0.0.1:0"][..],
             &["--open", "--listen", "tcp:192.0.2.1:5060"],
             &["--open", "--store", "memory"],
-            &["--users", "people.toml"],
             &["--open", "--front-ends", "2", "--listen", "tcp:127.0.0.1:1", "--listen", "tcp:127.0.0.1:2"],
             &["--open", "--mcu", "im,av"],
         ] {
@@ -314,5 +314,6 @@ mod tests {
         }
         assert_eq!(check(&options(&["--open", "--force", "--listen", "tcp:192.0.2.1:5060"])), Ok(()));
         assert_eq!(check(&options(&["--open", "--store", "memory", "--in-process"])), Ok(()));
+        assert_eq!(check(&options(&["--users", "people", "--listen", "tcp:192.0.2.1:5060"])), Ok(()));
     }
 }

@@ -22,8 +22,11 @@ pub(crate) async fn run(options: ScheduleOptions, output: &Output) -> Result<(),
     let result = endpoint.schedule(what).await;
     endpoint.shutdown().await;
     let scheduled = result.map_err(|error| {
-        Failure::new(format!("the conference could not be scheduled: {}", chain(&error)))
-            .try_this(client::servers_help(&options.client.server))
+        let help = match error.sip_status() {
+            Some(401 | 407) => client::PASSWORD_HELP.to_owned(),
+            _ => client::servers_help(&options.client.server),
+        };
+        Failure::new(format!("the conference could not be scheduled: {}", chain(&error))).try_this(help)
     })?;
     output.event(&Event::Scheduled { uri: scheduled.uri, expires: scheduled.expires });
     Ok(())

@@ -26,6 +26,7 @@ use crate::args::{Modality, NodeKind, StoreChoice};
 use crate::event::{ConferenceChange, NodeInfo};
 use crate::failure::{Failure, chain};
 use crate::node::{self, SharedStore};
+use crate::users::{Access, PASSWORD, POOL_KEY};
 
 /// How long a node may take to stop cleanly before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -46,6 +47,8 @@ pub(crate) struct NodeSpec {
     /// Front ends and MCUs only.
     pub(crate) store: Option<StoreChoice>,
     pub(crate) domain: String,
+    /// Front ends and MCUs of a pool with users.
+    pub(crate) access: Option<Access>,
 }
 
 impl NodeSpec {
@@ -58,18 +61,21 @@ impl NodeSpec {
         domain: &str,
     ) -> Self {
         let (store, mcus) = (Some(store.clone()), mcus.to_vec());
-        Self { name, kind: NodeKind::FrontEnd, mcus, listen, next: vec![], store, domain: domain.to_owned() }
+        let (kind, domain) = (NodeKind::FrontEnd, domain.to_owned());
+        Self { name, kind, mcus, listen, next: vec![], store, domain, access: None }
     }
 
     /// An MCU at `listen`.
     pub(crate) fn mcu(name: String, mcu: Modality, listen: Vec<ListenAddr>, store: &StoreChoice) -> Self {
         let (mcus, store) = (vec![mcu], Some(store.clone()));
-        Self { name, kind: NodeKind::Mcu, mcus, listen, next: vec![], store, domain: String::new() }
+        let (kind, domain) = (NodeKind::Mcu, String::new());
+        Self { name, kind, mcus, listen, next: vec![], store, domain, access: None }
     }
 
     /// A hop at `listen` that sends to `next`.
     pub(crate) fn hop(name: String, listen: Vec<ListenAddr>, next: Vec<ListenAddr>) -> Self {
-        Self { name, kind: NodeKind::Hop, mcus: vec![], listen, next, store: None, domain: String::new() }
+        let (kind, domain) = (NodeKind::Hop, String::new());
+        Self { name, kind, mcus: vec![], listen, next, store: None, domain, access: None }
     }
 
     /// What `ready` tells as the modality: that of an MCU.
@@ -85,6 +91,7 @@ impl NodeSpec {
         args.extend(self.next.iter().map(|addr| format!("--next={addr}")));
         args.extend(self.store.iter().map(|store| format!("--store={store}")));
         args.extend(self.mcus.iter().map(|mcu| format!("--mcu={}", mcu.as_str())));
+        args.extend(self.access.iter().map(|access| format!("--users={}", access.file.display())));
         if !self.domain.is_empty() {
             args.push(format!("--domain={}", self.domain));
         }
@@ -325,9 +332,15 @@ impl Supervisor {
 }
 
 fn spawn(spec: &NodeSpec, log: &str) -> std::io::Result<Child> {
-    Command::new(std::env::current_exe()?)
+    let mut command = Command::new(std::env::current_exe()?);
+    if let Some(access) = &spec.access {
+        // Not an argument: every user of the machine can read those.
+        command.env(POOL_KEY, access.key.to_hex().as_str());
+    }
+    command
         .args(spec.arguments())
         .arg(format!("--log={log}"))
+        .env_remove(PASSWORD)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -17,6 +17,7 @@ use sip_core::{
     Transmit, TransportInput, TransportKind,
 };
 
+use super::gate::Gate;
 use super::nodes::Nodes;
 use super::ownership::Slot;
 use super::refusal::Refusal;
@@ -94,6 +95,8 @@ pub struct FrontEndCore {
     pub(super) registrar: RegistrarConfig,
     pub(super) endpoint: Endpoint,
     pub(super) proxy: Proxy,
+    /// In a pool with users.
+    pub(super) gate: Option<Gate>,
     pub(super) nodes: Nodes,
     pub(super) me: Owner,
     pub(super) pool: super::pool::PoolState,
@@ -130,7 +133,12 @@ impl FrontEndCore {
             ..RegistrarConfig::default()
         };
         let timers = &config.timers;
+        let gate = config.users.as_ref().map(|users| {
+            let realm = config.domain.clone().unwrap_or_else(|| config.name.clone());
+            Gate::new(users.accounts.clone(), users.key.clone(), realm, &mut *ids, now)
+        });
         Self {
+            gate,
             registrar,
             endpoint: Endpoint::new(settings, ids),
             proxy: Proxy::new(proxy_config(&config)),

@@ -78,6 +78,9 @@ impl FrontEndCore {
     }
 
     fn on_request_up(&mut self, incoming: Incoming, rest: Vec<NameAddr>, now: Instant) {
+        if !self.pass_gate(&incoming, now) {
+            return;
+        }
         // Further Route values lead on to somebody else of the pool.
         let next =
             rest.first().filter(|next| !self.proxy.is_own(next.uri())).and_then(|next| target_of(next.uri()));

@@ -15,6 +15,7 @@ use crate::interior::{self, Answer, Envelope};
 use crate::proxy::{self, Plan, target_of};
 use crate::registrar;
 use crate::report::{ConferenceChange, NodeReport};
+use crate::seal;
 use crate::store::{StoreError, StoreOp, StoreValue};
 
 impl FrontEndCore {
@@ -34,7 +35,10 @@ impl FrontEndCore {
                 }
                 Effect::Call { tx, flow, request, address } => {
                     let target = Target::Address { transport: address.transport, addr: address.addr };
-                    let plan = Plan::up(vec![target]).off_route();
+                    let mut plan = Plan::up(vec![target]).off_route();
+                    if let Some(key) = self.pool_key() {
+                        plan = plan.header(seal::SEAL, seal::of(key, &request));
+                    }
                     let incoming = proxy::Incoming { flow, tx: Some(tx), request: &request };
                     self.proxy.forward(&mut self.endpoint, incoming, plan, now);
                 }
@@ -117,6 +121,7 @@ impl FrontEndCore {
         match draft {
             Some(draft) => {
                 let target = Target::Address { transport: address.transport, addr: address.addr };
+                let draft = seal::put(self.pool_key(), draft);
                 self.send_to(draft, target, Some(asked), now);
             }
             None => self.unsent(Some(asked), now),

@@ -7,6 +7,7 @@ mod core;
 mod dispatch;
 mod ended;
 mod exec;
+mod gate;
 pub(crate) mod nodes;
 mod ownership;
 mod pool;

@@ -20,6 +20,7 @@ use crate::conference::{Conference, Incoming, Join, PersonKey};
 use crate::proxy::{self, Plan, RecoveryAction, Returned};
 use crate::record::{ConferenceHead, NodeKind, ParticipantRecord, Record, ResultRecord, key};
 use crate::report::{NodeChange, NodeReport};
+use crate::seal;
 use crate::store::{Entry, Expect, StoreError, StoreOp, StoreValue, Txn};
 
 /// A new owner's documents begin this far above the highest version that may have been sent.
@@ -314,6 +315,9 @@ impl FrontEndCore {
                 Kind::Join(_) | Kind::Delete(_) | Kind::Other => {}
             }
             let Incoming { tx, flow, request } = &held.incoming;
+            if let Some(key) = self.pool_key() {
+                plan = plan.header(seal::SEAL, seal::of(key, request));
+            }
             let incoming = proxy::Incoming { flow: *flow, tx: Some(*tx), request };
             self.proxy.forward(&mut self.endpoint, incoming, plan, now);
         }

@@ -17,6 +17,7 @@ use crate::factory::{self, Fault, Order};
 use crate::interior;
 use crate::record::{ConferenceHead, Record, key};
 use crate::report::{ConferenceChange, NodeReport};
+use crate::seal;
 use crate::store::{Expect, StoreError, StoreOp, StoreValue, Txn};
 
 impl FrontEndCore {
@@ -170,6 +171,9 @@ impl FrontEndCore {
             Document::Response(_) => return Err(interior::Refusal::Malformed),
         };
         let unknown = interior::Refusal::UnknownConference;
+        if self.pool_key().is_some_and(|key| !seal::is_good(key, &incoming.request)) {
+            return Err(unknown);
+        }
         // The instance is known to every participant; from elsewhere than an MCU's host it proves nothing.
         let host = self.endpoint.flow_info(incoming.flow).map(|info| info.remote.ip());
         if !host.is_some_and(|host| self.nodes.is_mcu_host(host)) {

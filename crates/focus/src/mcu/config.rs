@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use c3p::McuType;
+use sip_core::auth::SharedKey;
 use sip_core::{EndpointConfig, ListenAddr};
 
 /// One MCU.
@@ -17,6 +18,8 @@ pub struct McuConfig {
     pub listen: Vec<ListenAddr>,
     /// Process id for the node record.
     pub pid: u32,
+    /// The pool's key, where it has users: orders and calls count only under its seal.
+    pub key: Option<SharedKey>,
     /// Settings of its transactions.
     pub endpoint: EndpointConfig,
     /// Times.
@@ -35,6 +38,7 @@ impl McuConfig {
             mcu,
             listen,
             pid: 0,
+            key: None,
             endpoint,
             timers: McuTimers::default(),
             bounds: McuBounds::default(),

@@ -265,6 +265,7 @@ impl McuCore {
         room.news.dirty.clear();
         // The addresses were checked when the room was made.
         let Ok(draft) = draft else { return };
+        let draft = crate::seal::put(self.config.key.as_ref(), draft);
         let tx = endpoint.send_request(draft, target(room.owner), now);
         room.news.in_flight = Some(tx);
         self.sent.insert(tx, (Purpose::Notify(id), way::Step::Owner));

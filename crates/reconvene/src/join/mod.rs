@@ -262,6 +262,7 @@ fn join_failure(error: &OperationError, servers: &[ListenAddr]) -> Failure {
         (Reason::LobbyDenied | Reason::LobbyTimeout, _) | (_, Some(403)) => {
             "ask a presenter to let you in, then join again".to_owned()
         }
+        (_, Some(401 | 407)) => client::PASSWORD_HELP.to_owned(),
         (_, Some(404)) => "check the URI; `reconvene schedule` makes a conference".to_owned(),
         (_, Some(_)) => "join again a little later".to_owned(),
         (_, None) => client::servers_help(servers),

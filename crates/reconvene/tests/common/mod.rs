@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use focus::config::FrontEndConfig;
+use focus::config::{FrontEndConfig, PoolUsers};
+use focus::hop::HopConfig;
 use focus::mcu::McuConfig;
 use focus::node;
 use focus::report::NodeReport;
@@ -13,7 +14,8 @@ use focus::store::{MemoryStore, PoolStore};
 use reconvene::{
     Conference, Endpoint, EndpointConfig, Event, Events, JoinOptions, McuType, OperationError, Scheduled,
 };
-use sip_core::ListenAddr;
+use sip_core::auth::{Accounts, SharedKey};
+use sip_core::{ListenAddr, SystemIds};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -43,9 +45,21 @@ pub(crate) struct Pool {
 impl Pool {
     /// A pool with this many front ends, each on UDP and TCP.
     pub(crate) async fn start(front_ends: usize) -> Pool {
+        Self::launch(front_ends, None).await
+    }
+
+    /// The same that lets in only those who are in `lines` (`user@domain:password`).
+    pub(crate) async fn with_users(front_ends: usize, lines: &str) -> Pool {
+        let accounts = Arc::new(Accounts::parse(lines).expect("a list of users"));
+        let key = SharedKey::new(&mut SystemIds::new());
+        Self::launch(front_ends, Some(PoolUsers { accounts, key })).await
+    }
+
+    async fn launch(front_ends: usize, users: Option<PoolUsers>) -> Pool {
         let store: Arc<dyn PoolStore> = Arc::new(MemoryStore::new());
         let mcu = {
-            let config = McuConfig::new("im1", McuType::Im, any(&["tcp"]));
+            let mut config = McuConfig::new("im1", McuType::Im, any(&["tcp"]));
+            config.key = users.as_ref().map(|users| users.key.clone());
             let store = Arc::clone(&store);
             start(move |reports, stop| async move {
                 node::run_mcu(config, store, reports, stop).await.expect("an MCU");
@@ -54,9 +68,10 @@ impl Pool {
         };
         let mut nodes = Vec::new();
         for number in 1..=front_ends {
-            let config = FrontEndConfig::new(format!("fe{number}"), any(&["tcp", "udp"]))
+            let mut config = FrontEndConfig::new(format!("fe{number}"), any(&["tcp", "udp"]))
                 .with_domain(Some("example.com".into()))
                 .with_mcu_types(vec!["chat".into()]);
+            config.users = users.clone();
             let store = Arc::clone(&store);
             let node = start(move |reports, stop| async move {
                 node::run_front_end(config, store, reports, stop).await.expect("a front end");
@@ -82,6 +97,15 @@ impl Pool {
         let scheduled = alice.endpoint.schedule(Default::default()).await.expect("a conference");
         (alice, scheduled)
     }
+}
+
+/// A hop in front of a pool.
+pub(crate) async fn hop(next: Vec<ListenAddr>) -> Node {
+    let config = HopConfig::new("hop1", any(&["tcp"]), next);
+    start(move |reports, stop| async move {
+        node::run_hop(config, reports, stop).await.expect("a hop");
+    })
+    .await
 }
 
 fn any(transports: &[&str]) -> Vec<ListenAddr> {
@@ -134,10 +158,15 @@ pub(crate) struct Person {
 impl Person {
     pub(crate) async fn at(name: &str, servers: &[ListenAddr]) -> Person {
         let uri = format!("sip:{name}@example.com");
-        let mut config = EndpointConfig::new(uri.parse().expect("a URI")).with_display_name(name);
+        let config = EndpointConfig::new(uri.parse().expect("a URI")).with_display_name(name);
+        Self::start(config, servers).await
+    }
+
+    pub(crate) async fn start(mut config: EndpointConfig, servers: &[ListenAddr]) -> Person {
         for server in servers {
             config = config.with_server(*server);
         }
+        let uri = config.address.to_string();
         let endpoint = Endpoint::start(config).await.expect("an endpoint");
         let conference = endpoint.conference();
         let events = conference.events();

@@ -3,6 +3,7 @@
 //! - [`Challenge`] and [`Answer`]: what `WWW-`/`Proxy-Authenticate` and `(Proxy-)Authorization` say.
 //! - [`DigestClient`] with [`Credentials`]: answers challenges, and goes on with their nonces.
 //! - [`DigestServer`] with [`Accounts`]: makes nonces and judges answers.
+//! - [`SharedKey`]: how servers of one service vouch for messages among themselves.
 //!
 //! Algorithms are SHA-256 and, for old peers, MD5; the quality of protection is `auth`. Bodies are not protected.
 //!
@@ -47,6 +48,7 @@ mod client;
 mod header;
 mod params;
 mod server;
+mod shared_key;
 #[cfg(test)]
 mod tests;
 
@@ -58,3 +60,4 @@ pub use header::{
     WwwAuthenticate,
 };
 pub use server::{DigestServer, Verdict};
+pub use shared_key::SharedKey;
