@@ -58,7 +58,7 @@ impl FocusLink {
         use c3p::diagnostics::ids;
         let kind = match id {
             Some(ids::FOCUS_MOVED | ids::SESSION_EXPIRED) => {
-                return self.front_end_lost(Detector::D12, now, reply, None);
+                return self.front_end_lost(evidence(Detector::D12, now, &reply), None);
             }
             Some(ids::REPLACED) => EndedReason::Replaced,
             Some(ids::REMOVED) if self.in_lobby => EndedReason::Denied,
@@ -70,16 +70,9 @@ impl FocusLink {
         self.events.push_back(Input::EndedByFocus { reason: kind, reply });
     }
 
-    pub(super) fn front_end_lost(
-        &mut self,
-        detected_by: Detector,
-        first_sign: Instant,
-        reply: Reply,
-        op: Option<OperationId>,
-    ) {
+    /// The Focus failed over; while an attempt runs, that is old news.
+    pub(super) fn front_end_lost(&mut self, evidence: Evidence, failed: Option<FailedCommand>) {
         if self.attempt.is_none() {
-            let evidence = evidence(detected_by, first_sign, &reply);
-            let failed = op.map(|op| FailedCommand { op, reply });
             self.events.push_back(Input::FrontEndLost { evidence, failed });
         }
     }
@@ -158,7 +151,8 @@ impl FocusLink {
                     let evidence = evidence(Detector::D7, first_sign, &reply);
                     self.events.push_back(Input::HealFoundDialogGone { evidence });
                 } else {
-                    self.front_end_lost(Detector::D7, first_sign, reply, op);
+                    let evidence = evidence(Detector::D7, first_sign, &reply);
+                    self.front_end_lost(evidence, op.map(|op| FailedCommand { op, reply }));
                 }
             }
             DialogEvent::RegistrationNeeded => ua.register(now),

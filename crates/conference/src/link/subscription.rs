@@ -1,6 +1,7 @@
 //! The subscription to the roster: SUBSCRIBE, its refreshes, notifications, and how it ends.
 
 use c3p::info::EndpointStatus;
+use sip_core::header::SubscriptionState;
 
 use super::*;
 
@@ -132,14 +133,14 @@ impl FocusLink {
         {
             return;
         }
-        let state = request.headers().get("Subscription-State").unwrap_or("active").to_owned();
-        let mut parts = state.split(';').map(str::trim);
-        if parts.next().is_some_and(|value| value.eq_ignore_ascii_case("terminated")) {
-            let reason = parts.find_map(|part| part.strip_prefix("reason=")).unwrap_or_default().to_owned();
+        let state = request.header::<SubscriptionState>().ok().flatten();
+        if let Some(over) = state.filter(SubscriptionState::is_terminated) {
+            let reason = over.reason.as_deref().unwrap_or_default().to_ascii_lowercase();
             if !request.body().is_empty() && reason != "deactivated" && reason != "probation" {
                 self.on_document(request.body(), ua, now);
             }
-            return self.on_subscription_over(&reason, request, ua, now);
+            let pause = over.retry_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
+            return self.on_subscription_over(&reason, pause, request, ua, now);
         }
         if !request.body().is_empty() {
             self.on_document(request.body(), ua, now);
@@ -149,6 +150,7 @@ impl FocusLink {
     pub(super) fn on_subscription_over(
         &mut self,
         reason: &str,
+        pause: Option<Duration>,
         request: &Request,
         ua: &mut UserAgent,
         now: Instant,
@@ -160,10 +162,11 @@ impl FocusLink {
         let reply = transport(&format!("the subscription was terminated: {reason}"))
             .with_diagnostics(request.headers().get("ms-diagnostics"));
         let ended = |reason| Input::EndedByFocus { reason, reply: reply.clone() };
-        match reason.to_ascii_lowercase().as_str() {
+        match reason {
             "deactivated" | "probation" => {
                 self.told_with_others = true;
-                self.front_end_lost(Detector::D9, now, reply, None);
+                let evidence = evidence(Detector::D9, now, &reply).with_retry_after(pause);
+                self.front_end_lost(evidence, None);
             }
             "rejected" if self.in_lobby => self.events.push_back(ended(EndedReason::Denied)),
             "rejected" => self.events.push_back(ended(EndedReason::Ejected)),

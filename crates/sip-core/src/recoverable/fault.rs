@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::RECOVERY_ACTION;
+use crate::header::{DialogRecoveryAction, RetryAfter};
 use crate::message::Response;
 
 /// What is wrong with the way to the peer.
@@ -66,25 +66,18 @@ impl std::fmt::Display for Fault {
 
 /// What a 430 asks for.
 pub(super) fn recovery_action(response: &Response) -> Fault {
-    let has = |token: &str| {
-        response
-            .headers()
-            .get_all(RECOVERY_ACTION)
-            .flat_map(|line| line.split(','))
-            .any(|action| action.trim().eq_ignore_ascii_case(token))
-    };
-    if has("Registration-Route-Set-Update") {
+    // What cannot be read counts as what is not known: repair (D4).
+    let action = response.header::<DialogRecoveryAction>().ok().flatten().unwrap_or_default();
+    if action.contains("Registration-Route-Set-Update") {
         Fault::RegistrationLost
-    } else if has("Wait-For-Session-Update") && !has("Dialog-Route-Set-Update") {
+    } else if action.contains("Wait-For-Session-Update") && !action.contains("Dialog-Route-Set-Update") {
         Fault::WaitForFarEnd
     } else {
         Fault::FlowFailed
     }
 }
 
-/// The pause that an answer asks for.
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get("Retry-After")?;
-    let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok().map(Duration::from_secs)
+    let RetryAfter(seconds) = response.header().ok().flatten()?;
+    Some(Duration::from_secs(u64::from(seconds)))
 }
