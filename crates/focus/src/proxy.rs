@@ -11,6 +11,7 @@
 //!
 //! - Each forwarded request gets exactly one final answer (2xx of an INVITE may repeat).
 //! - A 481 of the far end is never turned into 430, nor is any other answer changed.
+//! - Towards clients it connects only to hosts that were on that side before: whatever a Route or a Request-URI names.
 //! - A MESSAGE that may have arrived is never sent a second time and never answered 430.
 //!
 //! The owner hands over each event ([`Proxy::handle_event`] says whether it was one of ours), asks [`Proxy::route`]
@@ -35,7 +36,7 @@ pub use routing::{Resolved, Routed, target_of};
 pub use token::Direction;
 
 use forward::Forward;
-use token::FlowTokens;
+use token::{FlowTokens, KnownHosts};
 
 /// What a forwarding element is and may use.
 #[derive(Debug, Clone)]
@@ -82,6 +83,7 @@ type ForwardId = u64;
 pub struct Proxy {
     config: ProxyConfig,
     tokens: FlowTokens,
+    hosts: KnownHosts,
     next_id: ForwardId,
     forwards: BTreeMap<ForwardId, Forward>,
     by_client: HashMap<ClientTransactionId, ForwardId>,
@@ -98,6 +100,7 @@ impl Proxy {
         Proxy {
             config,
             tokens: FlowTokens::default(),
+            hosts: KnownHosts::default(),
             next_id: 0,
             forwards: BTreeMap::new(),
             by_client: HashMap::new(),

@@ -10,6 +10,8 @@
 //!
 //! Not here: authentication, the store, forwarding (module [`crate::proxy`]).
 
+use std::net::IpAddr;
+
 use jiff::{SignedDuration, Timestamp};
 use sip_core::{NameAddr, Request, ResponseDraft, Uri};
 
@@ -103,6 +105,8 @@ impl RegistrarError {
 /// - `edge`: name of the front end that got it; `edge_path`: its own Path value for the flow of the request
 ///   ([`crate::proxy::Proxy::path_for`]). It counts only where no hop put itself into the Path: a hop is reached by its
 ///   address from any front end, and must be when this one is dead.
+/// - `sender`: the host that the request came from. A Path that begins elsewhere may be anybody's invention: then the way
+///   leads over the flow of the request, as without a hop.
 /// - `wall`: civil time, for the expiry in the record.
 ///
 /// # Errors
@@ -113,6 +117,7 @@ pub fn register(
     config: &RegistrarConfig,
     edge: &str,
     edge_path: &NameAddr,
+    sender: Option<IpAddr>,
     wall: Timestamp,
 ) -> Result<Registration, RegistrarError> {
     let aor = request.to().uri().address_of_record();
@@ -131,7 +136,7 @@ pub fn register(
         v: record::VERSION,
         gruu: gruu.clone(),
         contact: wish.contact.clone(),
-        path: path_of(request, config, edge_path)?,
+        path: path_of(request, config, edge_path, sender)?,
         edge: edge.to_owned(),
         expires: until.unwrap_or(Timestamp::MAX).to_string(),
     };
@@ -220,11 +225,14 @@ fn path_of(
     request: &Request,
     config: &RegistrarConfig,
     edge_path: &NameAddr,
+    sender: Option<IpAddr>,
 ) -> Result<Vec<String>, RegistrarError> {
     let mut path: Vec<String> =
         request.headers().values("Path").take(config.path_max + 1).map(str::to_owned).collect();
-    if path.is_empty() {
-        path.push(edge_path.to_string());
+    let first = path.first().and_then(|value| value.parse::<NameAddr>().ok());
+    let host = first.and_then(|first| first.uri().sip_addr()).map(|addr| addr.ip());
+    if host.is_none() || host != sender {
+        path.insert(0, edge_path.to_string());
     }
     if path.len() > config.path_max {
         return Err(RegistrarError::BadPath);

@@ -36,7 +36,12 @@ fn edge() -> NameAddr {
 }
 
 fn run(request: &Request) -> Result<Registration, RegistrarError> {
-    register(request, &RegistrarConfig::default(), "fe1", &edge(), wall())
+    run_from(request, None)
+}
+
+fn run_from(request: &Request, sender: Option<&str>) -> Result<Registration, RegistrarError> {
+    let sender = sender.map(|host| host.parse().expect("an address"));
+    register(request, &RegistrarConfig::default(), "fe1", &edge(), sender, wall())
 }
 
 fn bound(request: &Request) -> (String, BindingRecord, ResponseDraft) {
@@ -91,7 +96,10 @@ fn gruu_is_stable() {
 fn path_is_the_route() {
     let path = "Path: <sip:a@192.0.2.1;lr>, <sip:b@192.0.2.2;lr>";
     let contact = format!("Contact: {CONTACT}");
-    let (_, binding, _) = bound(&of("sip:bob@example.com", &[&contact, path, "Path: <sip:c@192.0.2.3;lr>"]));
+    let through = of("sip:bob@example.com", &[&contact, path, "Path: <sip:c@192.0.2.3;lr>"]);
+    let Ok(Registration::Bound { binding, .. }) = run_from(&through, Some("192.0.2.1")) else {
+        panic!("it binds")
+    };
     let route: Vec<String> = route_to(&binding, wall()).iter().map(|one| one.uri().to_string()).collect();
     let expected = ["sip:a@192.0.2.1;lr", "sip:b@192.0.2.2;lr", "sip:c@192.0.2.3;lr"];
     assert_eq!(route, expected);
@@ -150,4 +158,16 @@ fn refusals() {
     }
     let third = request(&["From: <sip:mallory@example.com>;tag=1", "To: <sip:bob@example.com>", &contact]);
     assert_eq!(run(&third).map(|_| ()), Err(RegistrarError::ThirdParty));
+}
+
+/// A Path that does not begin where the request came from leads over the request's own flow: a client cannot have the pool
+/// connect to whom it likes.
+#[test]
+fn foreign_path_leads_over_the_own_flow() {
+    let contact = format!("Contact: {CONTACT}");
+    let forged = of("sip:bob@example.com", &[&contact, "Path: <sip:x@192.0.2.66:25;lr>"]);
+    for sender in [Some("192.0.2.20"), None] {
+        let Ok(Registration::Bound { binding, .. }) = run_from(&forged, sender) else { panic!("it binds") };
+        assert_eq!(binding.path, [edge().to_string(), "<sip:x@192.0.2.66:25;lr>".to_owned()]);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use c3p::command::{Command, Document};
 use c3p::diagnostics::ids;
 use c3p::uri::ConferenceTarget;
-use sip_core::{FlowId, Method, NameAddr, Request, ResponseDraft, Target};
+use sip_core::{FlowId, Method, NameAddr, Request, ResponseDraft, Target, Uri};
 
 use super::FrontEndCore;
 use super::core::Wanted;
@@ -70,8 +70,8 @@ impl FrontEndCore {
             Routed::Lost(_) | Routed::Up { through: false, .. } => {}
             Routed::Up { through: true, rest } => {
                 let next = rest.first().map_or(request.uri(), NameAddr::uri);
-                let targets: Vec<Target> = target_of(next).into_iter().collect();
-                let plan = Plan::up(targets).routes(rest);
+                let Some(target) = self.pool_target(next) else { return };
+                let plan = Plan::up(vec![target]).routes(rest).trusted(self.is_from_pool(flow));
                 self.proxy.forward(&mut self.endpoint, incoming, plan, now);
             }
         }
@@ -81,18 +81,33 @@ impl FrontEndCore {
         if !self.pass_gate(&incoming, now) {
             return;
         }
-        // Further Route values lead on to somebody else of the pool.
-        let next =
-            rest.first().filter(|next| !self.proxy.is_own(next.uri())).and_then(|next| target_of(next.uri()));
-        if let Some(target) = next {
-            let plan = Plan::up(vec![target]).routes(rest);
+        // Further Route values lead on to somebody else of the pool, and to nobody else.
+        let next = rest.first().map(NameAddr::uri).filter(|next| !self.proxy.is_own(next));
+        if let Some(next) = next.filter(|next| target_of(next).is_some()) {
             let Incoming { tx, flow, request } = &incoming;
+            let Some(target) = self.pool_target(next) else {
+                let action = proxy::RecoveryAction::DialogRouteSetUpdate;
+                return self.proxy.refuse(&mut self.endpoint, *tx, request, action, now);
+            };
+            let plan = Plan::up(vec![target]).routes(rest).trusted(self.is_from_pool(*flow));
             let passing = proxy::Incoming { flow: *flow, tx: Some(*tx), request };
             return self.proxy.forward(&mut self.endpoint, passing, plan, now);
         }
         if let Err(refusal) = self.classify(&incoming, now) {
             self.refuse(&incoming, &refusal, now);
         }
+    }
+
+    /// Where a URI leads, if that is a node of the pool: a front end is nobody's relay.
+    fn pool_target(&self, uri: &Uri) -> Option<Target> {
+        let known = uri.sip_addr().is_some_and(|addr| self.nodes.is_pool_address(addr));
+        target_of(uri).filter(|_| known)
+    }
+
+    /// Whether a node of the pool may be at the other end. (On one host with its clients, anybody may.)
+    fn is_from_pool(&self, flow: FlowId) -> bool {
+        let host = self.endpoint.flow_info(flow).map(|info| info.remote.ip());
+        host.is_some_and(|host| self.nodes.is_pool_host(host))
     }
 
     fn classify(&mut self, incoming: &Incoming, now: Instant) -> Result<(), Refusal> {
@@ -252,7 +267,8 @@ impl FrontEndCore {
         let incoming = proxy::Incoming { flow: passing.flow, tx: passing.tx, request };
         match (resolved, passing.tx) {
             (Some(resolved), _) => {
-                let plan = Plan::down(vec![resolved.target]).routes(resolved.route);
+                let trusted = self.is_from_pool(passing.flow);
+                let plan = Plan::down(vec![resolved.target]).routes(resolved.route).trusted(trusted);
                 self.proxy.forward(&mut self.endpoint, incoming, plan, now);
             }
             (None, Some(tx)) if request.to().tag().is_some() => {
@@ -277,7 +293,9 @@ impl FrontEndCore {
     fn on_register(&mut self, incoming: &Incoming, now: Instant) -> Result<(), Refusal> {
         let path = self.proxy.path_for(&mut self.endpoint, incoming.flow);
         let wall = self.wall(now);
-        match registrar::register(&incoming.request, &self.registrar, &self.config.name, &path, wall) {
+        let sender = self.endpoint.flow_info(incoming.flow).map(|info| info.remote.ip());
+        let (request, name) = (&incoming.request, &self.config.name);
+        match registrar::register(request, &self.registrar, name, &path, sender, wall) {
             Ok(Registration::Bound { key, binding, answer }) => {
                 let txn = Txn::new().put(key, binding.encode());
                 self.store_binding(incoming, txn, answer);

@@ -231,6 +231,17 @@ impl Nodes {
         })
     }
 
+    /// Whether a node of the pool listens there.
+    pub(crate) fn is_pool_address(&self, addr: std::net::SocketAddr) -> bool {
+        let listens = |text: &String| text.parse::<ListenAddr>().is_ok_and(|one| one.addr == addr);
+        self.nodes.values().any(|node| node.record.listen.iter().any(listens))
+    }
+
+    /// Whether a node of the pool runs on this host.
+    pub(crate) fn is_pool_host(&self, host: std::net::IpAddr) -> bool {
+        self.nodes.values().any(|node| node.address.is_some_and(|address| address.addr.ip() == host))
+    }
+
     /// Whether an MCU of the pool runs on this host.
     pub(crate) fn is_mcu_host(&self, host: std::net::IpAddr) -> bool {
         self.nodes.values().any(|node| {

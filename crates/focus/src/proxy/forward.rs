@@ -36,6 +36,8 @@ pub struct Plan {
     direction: Direction,
     routes: Vec<NameAddr>,
     record_route: bool,
+    /// Headers that only servers may write stay.
+    trusted: bool,
     uri: Option<Uri>,
     headers: Vec<(String, String)>,
     hand_back: Option<Instant>,
@@ -63,6 +65,7 @@ impl Plan {
             direction: Direction::Up,
             routes: Vec::new(),
             record_route: true,
+            trusted: false,
             uri: None,
             headers: Vec::new(),
             hand_back: None,
@@ -72,7 +75,13 @@ impl Plan {
 
     /// Towards a client, from somebody of the pool.
     pub fn down(targets: Vec<Target>) -> Plan {
-        Plan { direction: Direction::Down, ..Plan::up(targets) }
+        Plan { direction: Direction::Down, trusted: true, ..Plan::up(targets) }
+    }
+
+    /// Whether the request comes from a server, whose headers nobody else may write. Unless said: what runs down does.
+    pub fn trusted(mut self, trusted: bool) -> Plan {
+        self.trusted = trusted;
+        self
     }
 
     /// The Route values that the request goes out with (none unless said).
@@ -297,7 +306,7 @@ impl Proxy {
         if let Some(uri) = &plan.uri {
             draft.uri = uri.clone();
         }
-        if plan.direction == Direction::Up {
+        if !plan.trusted {
             for name in SERVER_ONLY {
                 draft.remove_header(name);
             }

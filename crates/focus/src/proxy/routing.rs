@@ -93,7 +93,11 @@ impl Proxy {
 
     /// The Route value that leads from this element to the other end of a flow: Path for a REGISTER that came on it.
     pub fn path_for(&mut self, endpoint: &mut Endpoint, flow: FlowId) -> NameAddr {
-        let transport = endpoint.flow_info(flow).map(|info| info.transport);
+        let info = endpoint.flow_info(flow);
+        if let Some(info) = &info {
+            self.hosts.learn(info.remote.ip());
+        }
+        let transport = info.map(|info| info.transport);
         let token = self.tokens.token(flow, || endpoint.new_token());
         self.own_route(&Mark::path(token), transport)
     }
@@ -113,7 +117,15 @@ impl Proxy {
             // The next element of the route leads on; it has a mark of its own.
             (Direction::Down, Target::Address { .. }) => None,
         };
-        let transport = client_side.and_then(|flow| endpoint.flow_info(flow)).map(|info| info.transport);
+        let info = client_side.and_then(|flow| endpoint.flow_info(flow));
+        let host = match target {
+            Target::Address { addr, .. } if direction == Direction::Down => Some(addr.ip()),
+            Target::Address { .. } | Target::Flow(_) => info.as_ref().map(|info| info.remote.ip()),
+        };
+        if let Some(host) = host {
+            self.hosts.learn(host);
+        }
+        let transport = info.map(|info| info.transport);
         let token = client_side.map(|flow| self.tokens.token(flow, || endpoint.new_token()));
         self.own_route(&Mark::dialog(token, direction, from_tag), transport)
     }
@@ -138,10 +150,15 @@ impl Proxy {
             return Ok(Target::Flow(flow));
         }
         match (rest.first(), mark.token.is_some()) {
-            (Some(next), _) => target_of(next.uri()).ok_or(RecoveryAction::DialogRouteSetUpdate),
+            (Some(next), _) => self.known_target(next.uri()).ok_or(RecoveryAction::DialogRouteSetUpdate),
             (None, true) => Err(RecoveryAction::WaitForSessionUpdate),
-            (None, false) => target_of(uri).ok_or(RecoveryAction::WaitForSessionUpdate),
+            (None, false) => self.known_target(uri).ok_or(RecoveryAction::WaitForSessionUpdate),
         }
+    }
+
+    /// The target that a URI names, if its host was on the client side before.
+    fn known_target(&self, uri: &Uri) -> Option<Target> {
+        target_of(uri).filter(|_| uri.sip_addr().is_some_and(|addr| self.hosts.knows(addr.ip())))
     }
 
     fn open_flow(&self, endpoint: &Endpoint, token: &str) -> Option<FlowId> {

@@ -428,3 +428,25 @@ fn own_options() {
     net.send(CLIENT, HOP, request(Method::Options, CONFERENCE, BOB, "o2"));
     assert_eq!(net.peer(FE1).request().2.uri(), &uri(CONFERENCE));
 }
+
+/// Nobody makes a hop connect anywhere by a Route that looks like the hop's own: down, it connects only to hosts that were
+/// on that side.
+#[test]
+fn forged_mark_is_no_relay() {
+    let mut net = net();
+    const VICTIM: u16 = 99;
+    net.add(VICTIM, Peer::new(99));
+    let victim = format!("<sip:127.0.0.1:{VICTIM};transport=tcp;lr>");
+    for own in ["0.u00000000", "0123.u00000000", "0"] {
+        let route = format!("<sip:{own}@127.0.0.1:{HOP};transport=tcp;lr>, {victim}");
+        let forged = request(Method::Options, CONFERENCE, BOB, own).header("Route", route);
+        net.send(CLIENT, HOP, forged);
+        net.peer(CLIENT).responses.clear();
+        let target = format!("sip:eve@127.0.0.1:{VICTIM};transport=tcp");
+        let route = format!("<sip:{own}@127.0.0.1:{HOP};transport=tcp;lr>");
+        let forged = request(Method::Options, &target, BOB, &format!("{own}x")).header("Route", route);
+        net.send(CLIENT, HOP, forged);
+        net.peer(CLIENT).responses.clear();
+    }
+    assert!(net.peer(VICTIM).requests.is_empty());
+}

@@ -7,7 +7,8 @@
 //!
 //! Not here: where a request goes then (`proxy::routing`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
 
 use sip_core::FlowId;
 
@@ -140,6 +141,36 @@ impl FlowTokens {
         if let Some(token) = self.by_flow.remove(&flow) {
             self.by_token.remove(&token);
         }
+    }
+}
+
+/// Hosts on the client side that are remembered; beyond, the oldest is forgotten.
+const HOSTS_MAX: usize = 10_000;
+
+/// The hosts that were on the client side of this element: clients, and hops between them and us. A Route is written by
+/// others; only towards these hosts does it make us connect.
+#[derive(Debug, Default)]
+pub(crate) struct KnownHosts {
+    hosts: HashSet<IpAddr>,
+    order: VecDeque<IpAddr>,
+}
+
+impl KnownHosts {
+    /// Remembers one.
+    pub(crate) fn learn(&mut self, host: IpAddr) {
+        if self.hosts.insert(host) {
+            self.order.push_back(host);
+        }
+        if self.order.len() > HOSTS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.hosts.remove(&oldest);
+        }
+    }
+
+    /// Whether it was on the client side.
+    pub(crate) fn knows(&self, host: IpAddr) -> bool {
+        self.hosts.contains(&host)
     }
 }
 

@@ -165,3 +165,29 @@ fn result_is_repeated_after_a_repair() {
     assert_eq!(again.body(), info.body());
     assert!(again.cseq().number > info.cseq().number);
 }
+
+/// A front end is nobody's relay: whatever a Route or a Request-URI names, it leads to nodes of the pool only.
+#[test]
+fn front_end_is_no_relay() {
+    let mut world = World::new();
+    let victim = world.client("victim", 7009, FE1);
+    let mut eve = world.client("eve", 7002, FE1);
+    let address = format!("sip:victim@127.0.0.1:{};transport=tcp", victim.port);
+    let direct = eve.initial(Method::Options, &address);
+    assert_eq!(eve.ask(&mut world, direct).status(), 200, "for the front end itself");
+    let own = format!("<sip:127.0.0.1:{FE1};transport=tcp;lr>");
+    for (call, route) in [format!("<{address};lr>"), format!("{own}, <{address};lr>")].iter().enumerate() {
+        let routed = eve.initial(Method::Options, CONFERENCE).header("Route", route.as_str());
+        let answer = eve.ask(&mut world, routed);
+        assert_eq!((answer.status(), diagnostics(&answer)), (503, 61004), "{call}");
+    }
+    let mut acked = eve.initial(Method::Ack, &address).header("Route", own.as_str());
+    acked.set_header("To", format!("<{address}>;tag=1"));
+    world.net.send_oneway(eve.port, FE1, acked);
+    // To a node of the pool it leads.
+    let to_mcu = format!("<sip:127.0.0.1:{MCU};transport=tcp;lr>");
+    let routed = eve.initial(Method::Options, CONFERENCE).header("Route", to_mcu);
+    assert_eq!(eve.ask(&mut world, routed).status(), 200);
+    let peer = world.net.peer(victim.port);
+    assert!(peer.requests.is_empty() && peer.oneways.is_empty());
+}
