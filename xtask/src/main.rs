@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod checks;
 mod interop;
 mod licences;
@@ -21,6 +22,7 @@ cargo xtask COMMAND
   test          everything: unit and integration tests, doc tests, interop, the table audit; one summary line
   test-interop  SIPp against the pool and against `reconvene join`, over UDP and TCP (installs sip-tester if needed)
   transitions   for every numbered transition its row, its `cross` site and its tests
+  bench WHAT    what the code costs beside its limit and its peers: sip, all; --json for one object
   ci            fmt, clippy and rustdoc without warnings, licences and dependencies, rules of the cores
 ";
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         "test-interop" => interop::run(),
         "transitions" => transitions::run(),
         "ci" => checks::run(),
+        "bench" => return bench::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(if matches!(command.as_str(), "help" | "--help" | "-h") { 0 } else { 2 });
