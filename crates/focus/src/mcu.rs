@@ -132,7 +132,10 @@ impl McuCore {
     /// Takes the answer to one [`StoreRequest`].
     pub fn handle_store_result(&mut self, reply: StoreReply, now: Instant) {
         match self.lease.handle_store_result(reply, self.config.bounds.front_ends_max) {
-            Learnt::FrontEnds(front_ends) => self.front_ends.learn(front_ends),
+            Learnt::FrontEnds(front_ends) => {
+                let new = self.front_ends.learn(front_ends);
+                self.greet(new, now);
+            }
             Learnt::Drain => self.drain(now),
             Learnt::Nothing => {}
         }

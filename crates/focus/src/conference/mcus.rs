@@ -82,6 +82,11 @@ impl Conference {
         }
     }
 
+    /// Whether it needs an MCU, and none is known that could serve it.
+    pub(crate) fn lacks_mcu(&self) -> bool {
+        self.head.active && !self.closed && self.head.mcus.iter().any(|slot| slot.node.is_none())
+    }
+
     /// Chooses a living MCU for a modality, if there is one, and asks it to take up the conference.
     fn pick(&mut self, mcu: &str, cx: &mut Cx<'_>) {
         let avoid = self.mcus.side(mcu).avoid.clone();

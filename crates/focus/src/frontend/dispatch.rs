@@ -47,6 +47,7 @@ impl FrontEndCore {
         if interior::is_interior(&incoming.request) {
             return self.on_interior(&incoming, now);
         }
+        self.notice_node(&incoming.request, now);
         let as_proxy = |incoming: &Incoming| (incoming.flow, incoming.tx, incoming.request.clone());
         match self.proxy.route(&self.endpoint, incoming.flow, &incoming.request) {
             Routed::Down(plan) => {

@@ -502,6 +502,9 @@ impl FrontEndCore {
     /// Another owner wrote: a join or call that was not answered goes to him, what was in a dialog is refused, the rest is
     /// forgotten.
     pub(super) fn depose(&mut self, name: &str, now: Instant) {
+        if !matches!(self.slots.get(name), Some(Slot::Owned(_))) {
+            return;
+        }
         self.set_wake(name, None);
         let Some(Slot::Owned(conference)) = self.slots.remove(name) else { return };
         tracing::info!(conference = %conference.head().id, "ownership was lost");
@@ -613,7 +616,11 @@ impl FrontEndCore {
         let effects = conference.free_effects();
         let txn = conference.begin_write(now);
         let (done, wake) = (conference.is_done(), conference.poll_timeout());
+        let lacks_mcu = conference.lacks_mcu();
         self.set_wake(name, wake);
+        if lacks_mcu {
+            self.read_soon(now);
+        }
         if let Some(txn) = txn {
             self.want(StoreOp::Commit(txn), Wanted::Write { name: name.to_owned() });
         }

@@ -1,7 +1,7 @@
 //! Being a node of the pool: the own beat, the others' records, heartbeats, deaths, and giving everything away.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sip_core::{Method, NameAddr, RequestDraft, Target, Uri};
 
@@ -12,6 +12,12 @@ use super::ownership::Slot;
 use crate::record::{ConferenceHead, NodeKind, NodeRecord, Record, VERSION, key};
 use crate::report::{NodeChange, NodeReport};
 use crate::store::{Entry, Expect, StoreError, StoreOp, StoreValue, Txn};
+
+/// Reads of the pool are at least this far apart, whatever they are wanted for.
+const READ_GAP: Duration = Duration::from_millis(100);
+
+/// Owned conferences that are looked at with each beat.
+const CHECKS_PER_BEAT: usize = 32;
 
 /// The own part in the pool.
 #[derive(Debug)]
@@ -25,6 +31,12 @@ pub(super) struct PoolState {
     begun: Instant,
     read_at: Instant,
     reading: bool,
+    /// When the last read was begun.
+    read_begun: Option<Instant>,
+    /// Another read is wanted behind the one that is under way.
+    read_again: bool,
+    /// The owned conference that was looked at last, to see whether it is still ours.
+    looked_at: String,
     sweeping: bool,
     sweep_again: bool,
     pub(super) draining: bool,
@@ -48,6 +60,9 @@ impl PoolState {
             begun: now,
             read_at: now,
             reading: false,
+            read_begun: None,
+            read_again: false,
+            looked_at: String::new(),
             sweeping: false,
             sweep_again: false,
             draining: false,
@@ -107,7 +122,7 @@ impl FrontEndCore {
     pub(super) fn pool_timeout(&self) -> Instant {
         let renew = (!self.pool.renewing && !self.pool.replaced).then_some(self.pool.renew_at);
         let read = (!self.pool.reading).then_some(self.pool.read_at);
-        let far = self.pool.begun + std::time::Duration::from_secs(3600);
+        let far = self.pool.begun + Duration::from_secs(3600);
         [renew, read, self.nodes.poll_timeout()].into_iter().flatten().min().unwrap_or(far)
     }
 
@@ -117,6 +132,7 @@ impl FrontEndCore {
         }
         if self.pool.read_at <= now && !self.pool.reading {
             self.pool.reading = true;
+            self.pool.read_begun = Some(now);
             self.want(StoreOp::List(key::NODES.to_owned()), Wanted::Nodes);
         }
         self.heartbeats(now);
@@ -152,9 +168,15 @@ impl FrontEndCore {
         match result {
             Ok(StoreValue::Committed(committed)) => {
                 self.pool.revision = Some(committed.revision);
-                let fresh = self.lease_is_fresh(now);
+                let (fresh, first) = (self.lease_is_fresh(now), self.pool.renewed.is_none());
                 self.pool.renewed = Some(self.pool.begun);
-                if !fresh {
+                if first {
+                    // Of two nodes that start together, the one that reads last sees both, and makes itself known.
+                    self.read_soon(now);
+                }
+                if fresh {
+                    self.check_some();
+                } else {
                     self.check_all();
                 }
                 self.pool.renew_at = now.max(self.pool.begun + renew);
@@ -164,6 +186,39 @@ impl FrontEndCore {
                 self.want(StoreOp::Get(key::node(&self.config.name)), Wanted::OwnRecord);
             }
             Ok(StoreValue::Entries(_)) | Err(_) => self.pool.renew_at = now + retry,
+        }
+    }
+
+    /// Reads the pool as soon as it may: somebody is there, or needed, that is not known.
+    pub(super) fn read_soon(&mut self, now: Instant) {
+        if self.pool.reading {
+            self.pool.read_again = true;
+            return;
+        }
+        let soonest = self.pool.read_begun.map_or(now, |at| at + READ_GAP);
+        self.pool.read_at = self.pool.read_at.min(soonest.max(now));
+    }
+
+    /// A node that is not known asks for a sign of life: it has just come.
+    pub(super) fn notice_node(&mut self, request: &sip_core::Request, now: Instant) {
+        let from = request.from().uri();
+        let node = from.user().is_none() && *request.method() == Method::Options;
+        let stranger = from.sip_addr().filter(|addr| node && !self.nodes.is_pool_address(*addr));
+        if stranger.is_some() {
+            self.read_soon(now);
+        }
+    }
+
+    /// Looks at a few owned conferences in turn. Who was taken for dead while his lease was good learns it here, though
+    /// nobody asks him anything (reliability P1).
+    fn check_some(&mut self) {
+        let from = std::mem::take(&mut self.pool.looked_at);
+        let names = self.owned();
+        let behind = names.iter().filter(|name| **name > from);
+        let around = behind.chain(names.iter().filter(|name| **name <= from));
+        for name in around.take(CHECKS_PER_BEAT).cloned().collect::<Vec<_>>() {
+            self.want(StoreOp::Get(key::head(&name)), Wanted::Check { name: name.clone() });
+            self.pool.looked_at = name;
         }
     }
 
@@ -186,9 +241,10 @@ impl FrontEndCore {
         };
         self.pool.unchecked.remove(name);
         let head = entries.first().and_then(|entry| ConferenceHead::decode(&entry.value).ok());
-        let ours = head.is_some_and(|head| head.owner.as_ref() == Some(&self.me));
-        let closed = matches!(self.slots.get(name), Some(Slot::Owned(conference)) if conference.is_closed());
-        if !ours && !closed {
+        let Some(Slot::Owned(conference)) = self.slots.get(name) else { return };
+        // What was read before the own claim tells nothing about it.
+        let lost = head.is_none_or(|head| head.epoch > conference.head().epoch);
+        if lost && !conference.is_closed() {
             self.depose(name, now);
         }
     }
@@ -223,6 +279,9 @@ impl FrontEndCore {
     pub(super) fn on_nodes(&mut self, result: Result<StoreValue, StoreError>, now: Instant) {
         self.pool.reading = false;
         self.pool.read_at = now + self.config.timers.nodes_read;
+        if std::mem::take(&mut self.pool.read_again) {
+            self.read_soon(now);
+        }
         let Ok(StoreValue::Entries(entries)) = result else {
             self.nodes.read_failed();
             return;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use c3p::command::{
     AddUser, Command, CommandResult, Document, Notify, Request as C3pRequest, Response as C3pResponse,
 };
-use sip_core::{Request, ServerTransactionId, TransactionError, Uri};
+use sip_core::{Method, NameAddr, Request, RequestDraft, ServerTransactionId, TransactionError, Uri};
 
 use super::call::Ending;
 use super::room::{Authorized, News, Room, RoomId, canonical_user};
@@ -235,6 +235,9 @@ impl McuCore {
         let sender =
             request.contact().or(Some(request.from())).and_then(|from| interior::listen_addr(from.uri()));
         let Some(sender) = sender else { return };
+        if !self.front_ends.knows(sender) {
+            self.lease.read_soon(now);
+        }
         let theirs: Vec<RoomId> =
             self.rooms.iter().filter(|(_, room)| room.owner == sender).map(|(id, _)| *id).collect();
         for id in theirs {
@@ -244,6 +247,20 @@ impl McuCore {
                 room.news.full = true;
                 self.tell_owner(id, now);
             }
+        }
+    }
+
+    /// Makes itself known to front ends that are new: they read the pool anew, and need not wait for their next look.
+    pub(super) fn greet(&mut self, front_ends: Vec<sip_core::ListenAddr>, now: Instant) {
+        let own = self.listener();
+        let own = Uri::for_addr(None, own.addr, own.transport);
+        for front_end in front_ends {
+            let to = Uri::for_addr(None, front_end.addr, front_end.transport);
+            let from = NameAddr::new(own.clone()).with_tag(&self.endpoint.new_token());
+            let call_id = self.endpoint.new_token();
+            let draft = RequestDraft::new(Method::Options, to.clone()).from(from).to(NameAddr::new(to));
+            let tx = self.endpoint.send_request(draft.call_id(call_id).cseq(1), target(front_end), now);
+            self.endpoint.abandon(tx);
         }
     }
 

@@ -11,6 +11,9 @@ use sip_core::{ListenAddr, TransportKind};
 use crate::record::{self, NodeKind, NodeRecord, Record};
 use crate::store::{Expect, StoreError, StoreOp, StoreReply, StoreRequest, StoreValue, Txn};
 
+/// Reads that somebody's arrival asks for are at least this far apart.
+const READ_GAP: Duration = Duration::from_millis(100);
+
 /// What a reply of the store told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Learnt {
@@ -38,6 +41,10 @@ pub(super) struct Lease {
     read: Duration,
     next_beat: Instant,
     next_read: Instant,
+    /// When the last read was begun.
+    read_begun: Option<Instant>,
+    /// Another read is wanted behind the one that is under way.
+    read_again: bool,
     asked: BTreeMap<u64, Asked>,
     last_id: u64,
     requests: VecDeque<StoreRequest>,
@@ -52,6 +59,8 @@ impl Lease {
             read,
             next_beat: now,
             next_read: now,
+            read_begun: None,
+            read_again: false,
             asked: BTreeMap::new(),
             last_id: 0,
             requests: VecDeque::new(),
@@ -79,6 +88,7 @@ impl Lease {
         }
         if now >= self.next_read {
             self.next_read = now + self.read;
+            self.read_begun = Some(now);
             self.ask(Asked::Nodes, StoreOp::List(record::key::NODES.to_owned()));
         }
     }
@@ -89,9 +99,15 @@ impl Lease {
 
     pub(super) fn handle_store_result(&mut self, reply: StoreReply, front_ends_max: usize) -> Learnt {
         let Some(asked) = self.asked.remove(&reply.id) else { return Learnt::Nothing };
+        if asked == Asked::Nodes && std::mem::take(&mut self.read_again) {
+            self.read_again();
+        }
         match (asked, reply.result) {
             (Asked::Beat, Ok(StoreValue::Committed(committed))) => {
-                self.revision = Some(committed.revision);
+                if self.revision.replace(committed.revision).is_none() {
+                    // Of two nodes that start together, the one that reads last sees both, and makes itself known.
+                    self.read_again();
+                }
                 Learnt::Nothing
             }
             (Asked::Beat, Err(StoreError::Conflict)) => {
@@ -114,6 +130,17 @@ impl Lease {
             }
             (Asked::Beat | Asked::Own | Asked::Nodes, Ok(_) | Err(_)) => Learnt::Nothing,
         }
+    }
+
+    /// A front end is there that is not known: reads as soon as it may.
+    pub(super) fn read_soon(&mut self, now: Instant) {
+        let soonest = self.read_begun.map_or(now, |at| at + READ_GAP);
+        self.next_read = self.next_read.min(soonest.max(now));
+    }
+
+    fn read_again(&mut self) {
+        self.read_again = self.asked.values().any(|asked| *asked == Asked::Nodes);
+        self.ask(Asked::Nodes, StoreOp::List(record::key::NODES.to_owned()));
     }
 
     /// Rewrites the record. One write at a time: the next beat comes soon enough.

@@ -31,12 +31,21 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct FrontEnds {
     alive: Vec<ListenAddr>,
+    /// All of the last list.
+    known: Vec<ListenAddr>,
 }
 
 impl FrontEnds {
-    /// Takes the newest list: those that refused before get another chance.
-    pub(super) fn learn(&mut self, front_ends: Vec<ListenAddr>) {
+    /// Takes the newest list: those that refused before get another chance. Gives those that are new.
+    pub(super) fn learn(&mut self, front_ends: Vec<ListenAddr>) -> Vec<ListenAddr> {
+        let before = std::mem::replace(&mut self.known, front_ends.clone());
         self.alive = front_ends;
+        self.alive.iter().filter(|one| !before.contains(one)).copied().collect()
+    }
+
+    /// Whether one is in the last list.
+    pub(super) fn knows(&self, front_end: ListenAddr) -> bool {
+        self.known.contains(&front_end)
     }
 
     /// One refused; it is left out until the list is read again.

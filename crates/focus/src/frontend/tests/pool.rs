@@ -1,7 +1,7 @@
 //! Several front ends: forwarding, takeover on hard evidence and on silence, the deposed owner, drain.
 
 use c3p::command::{Code, Command, CommandResult, ConferenceKey};
-use c3p::info::Role;
+use c3p::info::{McuStatus, Role};
 use sip_core::Method;
 
 use super::*;
@@ -177,4 +177,60 @@ fn drain_moves_conferences() {
     let first = alice.command(&mut world, lock(true));
     assert_eq!(first.status(), 202);
     assert_eq!(alice.results(&mut world).pop().map(|last| last.code), Some(Code::Success));
+}
+
+/// Nodes that start together know each other at once: neither a death nor a call waits for the next look at the pool.
+#[test]
+fn nodes_know_each_other_at_once() {
+    let mut world = World { net: Net::new() };
+    world.add_front_end(FE1, "fe1");
+    world.add_mcu(MCU, "im1");
+    world.add_front_end(FE2, "fe2");
+    world.net.advance(Duration::from_millis(200));
+    let mut alice = world.client("alice", 7001, FE1);
+    alice.schedule(&mut world);
+    alice.join(&mut world);
+    let first = alice.subscribe(&mut world);
+    assert!(first.mcu_view(McuType::Im).is_some_and(|view| view.mcu_status() == McuStatus::Active));
+    world.net.kill(FE1);
+    assert_eq!(world.net.node::<FrontEndCore>(FE2).conferences(), 1, "taken over at once");
+}
+
+/// An MCU that comes when a conference waits for one, and one that comes when another has just died, are taken at once.
+#[test]
+fn new_mcu_is_taken_at_once() {
+    let mut world = World { net: Net::new() };
+    world.add_front_end(FE1, "fe1");
+    let mut alice = world.client("alice", 7001, FE1);
+    alice.schedule(&mut world);
+    alice.join(&mut world);
+    alice.subscribe(&mut world);
+    for (port, name, other) in [(MCU, "im1", None), (MCU2, "im2", Some(MCU))] {
+        world.net.advance(Duration::from_millis(1300));
+        if let Some(other) = other {
+            world.net.kill(other);
+        }
+        world.add_mcu(port, name);
+        world.net.advance(Duration::from_millis(150));
+        let last = alice.documents(&mut world).pop().expect("a document");
+        let view = last.mcu_view(McuType::Im).expect("its view");
+        assert_eq!(view.mcu_status(), McuStatus::Active, "{name}");
+    }
+}
+
+/// P1: an owner that was taken for dead while it was well (a refused connection) learns it, though nobody asks it.
+#[test]
+fn idle_owner_learns_that_it_was_deposed() {
+    let (mut world, _alice) = World::with_alice();
+    let refused = sip_core::TransportInput::Unreachable {
+        transport: sip_core::TransportKind::Tcp,
+        addr: tcp(FE1).addr,
+        reason: sip_core::UnreachableReason::Refused,
+    };
+    let now = world.net.now;
+    world.net.node::<FrontEndCore>(FE2).handle_transport(refused, now);
+    world.net.settle();
+    assert_eq!(world.net.node::<FrontEndCore>(FE2).conferences(), 1);
+    world.net.advance(secs(4));
+    assert_eq!(world.net.node::<FrontEndCore>(FE1).conferences(), 0);
 }
