@@ -52,12 +52,16 @@ impl FocusLink {
         if self.ending.is_some() || self.ended {
             return;
         }
-        if self.attempt.is_some() {
-            return self.give_up_attempt(reply, ua, now);
-        }
         use c3p::diagnostics::ids;
+        let moved = matches!(id, Some(ids::FOCUS_MOVED | ids::SESSION_EXPIRED));
+        if self.attempt.is_some() && (moved || !self.rejoining) {
+            return self.give_up_attempt(WireFailure::Refused(reply), ua, now);
+        }
+        // The end counts, and not that an attempt was under way.
+        self.attempt = None;
+        self.rejoining = false;
         let kind = match id {
-            Some(ids::FOCUS_MOVED | ids::SESSION_EXPIRED) => {
+            Some(_) if moved => {
                 return self.front_end_lost(evidence(Detector::D12, now, &reply), None);
             }
             Some(ids::REPLACED) => EndedReason::Replaced,
@@ -120,7 +124,9 @@ impl FocusLink {
                 let why = self.suspicion.take().map(|(why, _)| why);
                 // Notifications may have been lost with the flow; a lost subscription is made anew, a refused one later.
                 let lost = self.subscription.is_none() && self.subscribe_again.is_none();
-                if matches!(why, Some(Detector::D13 | Detector::D8)) || lost {
+                let suspect = matches!(why, Some(Detector::D13 | Detector::D8));
+                // A refresh that has just failed keeps its pace: what it brings may be what closes the flow.
+                if suspect && self.subscribe_again.is_none() || lost {
                     self.refresh(false, ua, now);
                 }
             }
@@ -168,6 +174,7 @@ impl FocusLink {
         // A document may have come while the route was still broken; what counts is the one that follows.
         self.healing = true;
         self.events.push_back(Input::Healed);
+        self.suspicion = None;
         self.refresh(true, ua, now);
     }
 

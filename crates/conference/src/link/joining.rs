@@ -60,10 +60,11 @@ impl FocusLink {
             if status == 422 && self.raise_session_interval(response, ua, now) {
                 return;
             }
-            return self.attempt_failed(reply_of(response));
+            return self.attempt_failed(WireFailure::Refused(reply_of(response)));
         }
         let Ok(dialog) = Dialog::uac(&attempt.invite, response) else {
-            return self.attempt_failed(transport("the 2xx of the INVITE makes no dialog"));
+            let error = transport("the 2xx of the INVITE makes no dialog");
+            return self.attempt_failed(WireFailure::Protocol(error));
         };
         ua.send_ack(id, dialog.ack(response.cseq().number), now);
         attempt.accepted = true;
@@ -84,8 +85,10 @@ impl FocusLink {
                 });
                 self.subscribe(ua, now);
             }
-            Ok(_) => self.give_up_attempt(reply_of(response), ua, now),
-            Err(error) => self.give_up_attempt(transport(&error.to_string()), ua, now),
+            Ok(_) => self.give_up_attempt(WireFailure::Refused(reply_of(response)), ua, now),
+            Err(error) => {
+                self.give_up_attempt(WireFailure::Protocol(transport(&error.to_string())), ua, now);
+            }
         }
     }
 
@@ -123,7 +126,7 @@ impl FocusLink {
         self.finish_ending();
     }
 
-    pub(super) fn give_up_attempt(&mut self, reply: Reply, ua: &mut UserAgent, now: Instant) {
+    pub(super) fn give_up_attempt(&mut self, error: WireFailure, ua: &mut UserAgent, now: Instant) {
         if let Some(attempt) = self.attempt.take()
             && let Some(id) = attempt.id
             && !attempt.accepted
@@ -139,12 +142,11 @@ impl FocusLink {
             let bye = ua.send(dialog.dialog_mut().request(Method::Bye), Routing::Route, now);
             ua.abandon(bye);
         }
-        self.attempt_failed(reply);
+        self.attempt_failed(error);
     }
 
-    pub(super) fn attempt_failed(&mut self, reply: Reply) {
+    pub(super) fn attempt_failed(&mut self, error: WireFailure) {
         self.attempt = None;
-        let error = WireFailure::Refused(reply);
         let input = if std::mem::take(&mut self.rejoining) {
             Input::RejoinFailed { error }
         } else {

@@ -36,13 +36,16 @@ use sip_core::{
 };
 
 use crate::session::{
-    CommandOutcome, Detector, EndedReason, Evidence, FailedCommand, Input, OperationId, OperationValue,
-    PersonOutcome, RecoveryStep, RepairedDialog, Reply, WireFailure,
+    Awaited, CommandOutcome, Detector, EndedReason, Evidence, FailedCommand, Input, OperationId,
+    OperationValue, PersonOutcome, RecoveryStep, RepairedDialog, Reply, WireFailure,
 };
 
 use focus_dialog::ALLOW;
 pub(crate) use reply::detector;
-use reply::{evidence, fault_reply, first_diagnostics_id, outcome, refused, reply_of, transport};
+use reply::{
+    evidence, fault_reply, first_diagnostics_id, is_way_lost, outcome, refused, reply_of, transport,
+    unanswered,
+};
 use subscription::subscribe_headers;
 
 /// The times of a session's signalling (recovery-on-the-wire.md section 6). All are settings.
@@ -91,6 +94,14 @@ struct Attempt {
     start_at: Option<Instant>,
 }
 
+impl Attempt {
+    /// What it waits for when its time is over, and how long it did.
+    fn awaits(&self, times: &LinkTimes) -> (Awaited, Duration) {
+        let awaited = if self.accepted { Awaited::FirstDocument } else { Awaited::InviteAnswer };
+        (awaited, if self.silent_at < self.over_at { times.first_answer } else { times.attempt })
+    }
+}
+
 #[derive(Debug)]
 struct Subscription {
     dialog: Option<Dialog>,
@@ -102,7 +113,12 @@ struct Subscription {
     /// The next full document answers our SUBSCRIBE.
     awaits_document: bool,
     bad_documents: u32,
+    /// The newest SUBSCRIBE went without the route set.
     off_route: bool,
+    /// It failed as one does whose way is broken: the next one goes without the route set.
+    way_lost: bool,
+    /// It was accepted without a document, which has to come until then.
+    document_by: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -314,6 +330,7 @@ impl FocusLink {
     pub fn heal(&mut self, at_once: bool, ua: &mut UserAgent, now: Instant) {
         if let Some(dialog) = &mut self.dialog {
             self.healing = true;
+            self.suspicion = None;
             // What heals ends with a SUBSCRIBE of its own.
             self.subscribe_again = None;
             dialog.heal(at_once, ua, now);
@@ -331,14 +348,19 @@ impl FocusLink {
 
     /// Asks for a full document in the subscription there is, or in a new one.
     pub fn refresh(&mut self, off_route: bool, ua: &mut UserAgent, now: Instant) {
+        self.subscribe_again = None;
         if self.dialog.is_none() || self.ending.is_some() {
             return;
         }
-        self.subscribe_again = None;
         match &mut self.subscription {
-            Some(sub) if sub.request.is_some() => {
-                sub.off_route |= off_route;
+            // What is on its way by the old route may never arrive.
+            Some(sub) if sub.request.is_some() && sub.dialog.is_some() && off_route && !sub.off_route => {
+                if let Some(id) = sub.request.take() {
+                    ua.withdraw(id);
+                }
+                self.resubscribe(true, ua, now);
             }
+            Some(sub) if sub.request.is_some() => {}
             Some(sub) if sub.dialog.is_some() => self.resubscribe(off_route, ua, now),
             Some(_) | None => self.subscribe(ua, now),
         }
@@ -391,7 +413,10 @@ impl FocusLink {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let attempt = self.attempt.as_ref().map(|a| a.start_at.unwrap_or(a.silent_at.min(a.over_at)));
         let dialog = self.dialog.as_ref().and_then(RecoverableDialog::poll_timeout);
-        let subscription = self.subscription.as_ref().and_then(|sub| sub.refresh_at);
+        let subscription = self
+            .subscription
+            .as_ref()
+            .and_then(|sub| sub.refresh_at.into_iter().chain(sub.document_by).min());
         let ending = self.ending.as_ref().and_then(|ending| ending.deadline);
         let again = self.subscribe_again;
         [attempt, dialog, subscription, again, ending, self.idle_at()].into_iter().flatten().min()
@@ -403,7 +428,8 @@ impl FocusLink {
             if attempt.start_at.is_some_and(|at| at <= now) {
                 self.send_invite(ua, now);
             } else if attempt.start_at.is_none() && attempt.silent_at.min(attempt.over_at) <= now {
-                self.give_up_attempt(transport("the Focus did not answer in time"), ua, now);
+                let (awaited, waited) = attempt.awaits(&self.times);
+                self.give_up_attempt(WireFailure::Silent { awaited, waited }, ua, now);
             }
         }
         if let Some(dialog) = &mut self.dialog {
@@ -417,7 +443,11 @@ impl FocusLink {
             self.refresh(false, ua, now);
         }
         if self.subscribe_again.is_some_and(|at| at <= now) {
-            self.refresh(false, ua, now);
+            let way_lost = self.subscription.as_ref().is_some_and(|sub| sub.way_lost);
+            self.refresh(way_lost, ua, now);
+        }
+        if self.subscription.as_ref().is_some_and(|sub| sub.document_by.is_some_and(|at| at <= now)) {
+            self.on_document_missing(ua, now);
         }
         if self.idle_at().is_some_and(|at| at <= now) {
             self.heard_at = Some(now);
@@ -473,7 +503,7 @@ impl FocusLink {
                 self.attempt = None;
                 self.finish_ending();
             } else {
-                self.give_up_attempt(transport(&error.to_string()), ua, now);
+                self.give_up_attempt(unanswered(error, Awaited::InviteAnswer, &self.times), ua, now);
             }
             return true;
         }
@@ -481,7 +511,12 @@ impl FocusLink {
             && sub.request == Some(id)
         {
             sub.request = None;
-            self.on_subscribe_failed(transport(&error.to_string()), ua, now);
+            if self.attempt.is_some() {
+                let failure = unanswered(error, Awaited::SubscribeAnswer, &self.times);
+                self.give_up_attempt(failure, ua, now);
+            } else {
+                self.on_subscribe_failed(transport(&error.to_string()), ua, now);
+            }
             return true;
         }
         if self.on_ending_answer(id) {

@@ -38,6 +38,21 @@ pub(super) fn fault_reply(fault: Fault) -> Reply {
     }
 }
 
+/// Whether an answer, or the lack of one, says that the way is broken and not that the Focus refused.
+pub(super) fn is_way_lost(reply: &Reply) -> bool {
+    matches!(reply.sip_status, None | Some(404 | 408 | 410 | 430 | 480 | 503 | 504 | 604))
+}
+
+/// The failure of a request of an attempt to join that has no answer.
+pub(super) fn unanswered(error: SendError, awaited: Awaited, times: &LinkTimes) -> WireFailure {
+    match error {
+        SendError::Timeout => WireFailure::Silent { awaited, waited: times.first_answer },
+        SendError::Unreachable | SendError::FlowLost | SendError::NotSent => {
+            WireFailure::Refused(transport(&error.to_string()))
+        }
+    }
+}
+
 pub(super) fn evidence(detected_by: Detector, first_sign: Instant, reply: &Reply) -> Evidence {
     Evidence::new(detected_by, first_sign)
         .with_status(reply.sip_status)

@@ -10,6 +10,9 @@ const SUBSCRIPTION_S: u32 = 3600;
 /// The gaps between a refused SUBSCRIBE and the next one while the Focus dialog lives, the last one repeated.
 const AGAIN_GAPS_S: [u64; 6] = [2, 4, 8, 16, 30, 60];
 
+/// The longest pause before a rejoin that a server can ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
 impl FocusLink {
     pub(super) fn subscribe(&mut self, ua: &mut UserAgent, now: Instant) {
         let from = ua.new_from();
@@ -31,6 +34,8 @@ impl FocusLink {
             awaits_document: true,
             bad_documents: 0,
             off_route: false,
+            way_lost: false,
+            document_by: None,
         });
     }
 
@@ -46,6 +51,7 @@ impl FocusLink {
         sub.request = Some(ua.send(subscribe_headers(draft, &contact, SUBSCRIPTION_S), routing, now));
         sub.awaits_document = true;
         sub.refresh_at = None;
+        sub.document_by = None;
         sub.off_route = off_route;
     }
 
@@ -73,12 +79,38 @@ impl FocusLink {
             (None, None) => {}
         }
         self.subscribe_refused = 0;
+        sub.way_lost = false;
         let granted = response.headers().get("Expires").and_then(|value| value.trim().parse().ok());
         let seconds: u32 = granted.unwrap_or(SUBSCRIPTION_S).max(1);
         sub.refresh_at = Some(now + Duration::from_secs(u64::from(seconds)) * 4 / 5);
         if !response.body().is_empty() {
+            sub.awaits_document = true;
             self.on_document(response.body(), ua, now);
+        } else if sub.awaits_document {
+            sub.document_by = Some(now + self.times.first_answer);
         }
+    }
+
+    /// The SUBSCRIBE was accepted, but no document followed: nobody knows what the roster is.
+    pub(super) fn on_document_missing(&mut self, ua: &mut UserAgent, now: Instant) {
+        if let Some(sub) = &mut self.subscription {
+            sub.document_by = None;
+        }
+        if self.healing {
+            let (awaited, waited) = (Awaited::FirstDocument, self.times.first_answer);
+            self.heal_again(WireFailure::Silent { awaited, waited }, ua, now);
+        } else if self.attempt.is_none() {
+            self.subscribe_later(now);
+        }
+    }
+
+    /// Not healed until a roster came: back to the loop.
+    fn heal_again(&mut self, error: WireFailure, ua: &mut UserAgent, now: Instant) {
+        // Where the loop still runs nothing failed that it does not know of.
+        let Some(dialog) = self.dialog.as_mut().filter(|dialog| !dialog.is_healing()) else { return };
+        self.events.push_back(Input::HealFailed { error });
+        dialog.heal(false, ua, now);
+        self.drain_dialog(ua, now);
     }
 
     /// The subscription could not be made or refreshed: what that means depends on what we were doing.
@@ -86,7 +118,7 @@ impl FocusLink {
         let (refresh, off_route) =
             self.subscription.as_ref().map_or((false, false), |sub| (sub.dialog.is_some(), sub.off_route));
         if self.attempt.is_some() {
-            return self.give_up_attempt(reply, ua, now);
+            return self.give_up_attempt(WireFailure::Refused(reply), ua, now);
         }
         if refresh && reply.sip_status == Some(481) {
             // The subscription is lost; whether the Focus dialog is, too, a probe tells (D8).
@@ -98,16 +130,17 @@ impl FocusLink {
             }
             return;
         }
+        let way_lost = is_way_lost(&reply);
         match &mut self.subscription {
-            Some(sub) if refresh => sub.off_route = true,
+            Some(sub) if refresh => sub.way_lost = way_lost,
             Some(_) | None => self.subscription = None,
         }
         let Some(dialog) = &mut self.dialog else { return };
         if self.healing {
-            // Not healed until a roster came: back to the loop.
-            self.events.push_back(Input::HealFailed { error: WireFailure::Refused(reply) });
-            dialog.heal(false, ua, now);
-        } else if off_route {
+            return self.heal_again(WireFailure::Refused(reply), ua, now);
+        }
+        if off_route && way_lost && self.subscribe_refused == 0 {
+            self.repair_tried = false;
             let evidence = evidence(Detector::D6, now, &reply);
             self.events.push_back(Input::RouteLost { evidence, failed: None });
         } else {
@@ -163,17 +196,21 @@ impl FocusLink {
             .with_diagnostics(request.headers().get("ms-diagnostics"));
         let ended = |reason| Input::EndedByFocus { reason, reply: reply.clone() };
         match reason {
+            "rejected" => {
+                let kind = if self.in_lobby { EndedReason::Denied } else { EndedReason::Ejected };
+                self.events.push_back(ended(kind));
+            }
+            "noresource" | "invariant" => self.events.push_back(ended(EndedReason::Ended)),
+            "giveup" => self.events.push_back(ended(EndedReason::LobbyTimeout)),
+            // The Focus went away while we came: the attempt is over.
+            _ if self.attempt.is_some() => self.give_up_attempt(WireFailure::Refused(reply), ua, now),
             "deactivated" | "probation" => {
                 self.told_with_others = true;
+                let pause = pause.map(|pause| pause.min(RETRY_AFTER_MAX));
                 let evidence = evidence(Detector::D9, now, &reply).with_retry_after(pause);
                 self.front_end_lost(evidence, None);
             }
-            "rejected" if self.in_lobby => self.events.push_back(ended(EndedReason::Denied)),
-            "rejected" => self.events.push_back(ended(EndedReason::Ejected)),
-            "noresource" | "invariant" => self.events.push_back(ended(EndedReason::Ended)),
-            "giveup" => self.events.push_back(ended(EndedReason::LobbyTimeout)),
-            _ if self.attempt.is_none() => self.subscribe(ua, now),
-            _ => {}
+            _ => self.subscribe(ua, now),
         }
     }
 
@@ -192,6 +229,7 @@ impl FocusLink {
                 let fresh = full && std::mem::take(&mut sub.awaits_document);
                 sub.bad_documents = 0;
                 if fresh {
+                    sub.document_by = None;
                     self.rejoining = false;
                     self.healing = false;
                     self.attempt = None;
@@ -202,10 +240,15 @@ impl FocusLink {
                 let Some(sub) = &mut self.subscription else { return };
                 sub.bad_documents += 1;
                 let again = sub.bad_documents <= 1;
-                if self.attempt.is_some() && !again {
-                    self.give_up_attempt(transport(&format!("the roster is unreadable: {error}")), ua, now);
-                } else if again {
-                    self.refresh(false, ua, now);
+                let failure = WireFailure::Protocol(transport(&format!("the roster is unreadable: {error}")));
+                if again {
+                    let off_route = sub.off_route;
+                    self.refresh(off_route, ua, now);
+                } else if self.attempt.is_some() {
+                    self.give_up_attempt(failure, ua, now);
+                } else if self.healing {
+                    sub.bad_documents = 0;
+                    self.heal_again(failure, ua, now);
                 }
             }
         }

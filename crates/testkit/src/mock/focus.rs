@@ -57,6 +57,8 @@ pub struct MockFocus {
     pub subscription_expires: u32,
     /// How long a command takes until its result is sent.
     pub think: Duration,
+    /// So many documents that answer a SUBSCRIBE are cut off in the middle.
+    pub garbles: u32,
     /// Whether each result is announced by `pending` first.
     pub says_pending: bool,
     conference: SharedConference,
@@ -89,6 +91,7 @@ impl MockFocus {
             session_expires: 1800,
             subscription_expires: 3600,
             think: Duration::from_millis(2),
+            garbles: 0,
             says_pending: false,
             conference,
             endpoint: Endpoint::new(EndpointConfig::default(), Box::new(SeededIds::new(seed))),
@@ -342,11 +345,16 @@ impl MockFocus {
             .header("Subscription-State", format!("active;expires={}", self.subscription_expires));
         self.watchers[index].version = info.version.unwrap_or(0);
         self.watchers[index].lobby = self.conference.borrow().in_lobby(&user);
+        let mut body = info.write();
+        if self.garbles > 0 {
+            self.garbles -= 1;
+            body.truncate(body.len() / 2);
+        }
         if self.piggyback {
-            return self.endpoint.respond(tx, draft.body(c3p::mime::CONFERENCE_INFO, info.write()), now);
+            return self.endpoint.respond(tx, draft.body(c3p::mime::CONFERENCE_INFO, body), now);
         }
         self.endpoint.respond(tx, draft, now);
-        self.notify(index, info.write(), now);
+        self.notify(index, body, now);
     }
 
     fn on_in_dialog(&mut self, tx: ServerTransactionId, flow: FlowId, request: &Request, now: Instant) {
