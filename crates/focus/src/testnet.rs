@@ -68,6 +68,8 @@ pub(crate) struct Net {
     next_flow: u64,
     /// The clock of the shared store moves by its replies only.
     pub(crate) store: MemoryStore,
+    /// Of the pool, if it is not an open one.
+    pub(crate) users: Option<crate::config::PoolUsers>,
 }
 
 impl Net {
@@ -81,6 +83,7 @@ impl Net {
             backlog: BTreeMap::new(),
             next_flow: 0,
             store: MemoryStore::default(),
+            users: None,
         }
     }
 

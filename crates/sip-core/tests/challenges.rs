@@ -105,7 +105,7 @@ impl World {
     }
 
     /// Serves until nothing more is sent: what was sent, with its verdict, and how it ended.
-    fn run(&mut self) -> (Vec<(Request, Verdict)>, Vec<(RequestId, u16)>) {
+    fn run(&mut self) -> (Vec<Served>, Vec<(RequestId, u16)>) {
         let (mut served, mut ends) = (Vec::new(), Vec::new());
         // A refused connection sends nothing by itself: twice quiet is the end.
         let mut quiet = 0;
@@ -140,7 +140,10 @@ impl World {
     }
 }
 
-fn numbers(served: &[(Request, Verdict)]) -> Vec<u32> {
+/// A request that was sent, and what its server thought of it.
+type Served = (Request, Verdict);
+
+fn numbers(served: &[Served]) -> Vec<u32> {
     served.iter().map(|(request, _)| request.cseq().number).collect()
 }
 

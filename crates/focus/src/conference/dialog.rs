@@ -6,7 +6,7 @@ use c3p::diagnostics::ids;
 use c3p::info::DisconnectionMethod;
 
 use super::join::SessionOffer;
-use super::{Conference, Cx, Incoming, Outcome, PersonKey, Sent};
+use super::{Conference, Cx, Incoming, Outcome, PersonKey, Sent, user_key};
 use crate::frontend::refusal::{ALLOW, Refusal, SIP_LAYER};
 use sip_core::ResponseDraft;
 
@@ -44,6 +44,11 @@ impl Conference {
 
     fn in_dialog(&mut self, incoming: &Incoming, id: &DialogId, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         let (person, usage) = self.dialog_of(id).ok_or_else(Refusal::moved)?;
+        // Who knows the tags of somebody else's dialog is not somebody else.
+        let sender = user_key(incoming.request.from().uri().as_str());
+        if cx.config.users.is_some() && sender != person.user {
+            return Err(Refusal::new(403, SIP_LAYER, "From is not who the dialog is with"));
+        }
         self.check_cseq(&person, usage, incoming)?;
         match (usage, incoming.request.method()) {
             (Usage::Watch, Method::Subscribe) => self.on_resubscribe(incoming, &person, cx),

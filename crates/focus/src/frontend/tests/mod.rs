@@ -1,6 +1,7 @@
 //! Front ends on virtual time, over a network in memory: clients that a test plays by hand, an IM MCU, one store.
 
 mod flows;
+mod gate;
 mod pool;
 mod refusals;
 mod store;
@@ -16,7 +17,7 @@ use c3p::{Limits, McuType, mime};
 use sip_core::{Dialog, Method, NameAddr, Request, RequestDraft, Response, SeededIds};
 
 use super::FrontEndCore;
-use crate::config::FrontEndConfig;
+use crate::config::{FrontEndConfig, PoolUsers};
 use crate::mcu::{McuConfig, McuCore};
 use crate::store::{StoreReply, StoreRequest};
 use crate::testnet::{Net, Node, Peer, tcp};
@@ -67,7 +68,12 @@ fn secs(seconds: u64) -> Duration {
 impl World {
     /// Two front ends and an IM MCU; nobody in them.
     fn new() -> Self {
+        Self::with(None)
+    }
+
+    fn with(users: Option<PoolUsers>) -> Self {
         let mut world = Self { net: Net::new() };
+        world.net.users = users;
         world.add_front_end(FE1, "fe1");
         world.add_front_end(FE2, "fe2");
         world.add_mcu(MCU, "im1");
@@ -76,14 +82,16 @@ impl World {
     }
 
     fn add_front_end(&mut self, port: u16, name: &str) {
-        let config = FrontEndConfig::new(name, vec![tcp(port)]).with_mcu_types(vec!["chat".to_owned()]);
+        let mut config = FrontEndConfig::new(name, vec![tcp(port)]).with_mcu_types(vec!["chat".to_owned()]);
+        config.users = self.net.users.clone();
         let wall = "2030-01-01T00:00:00Z".parse().expect("a time");
         let core = FrontEndCore::new(config, Box::new(SeededIds::new(u64::from(port))), self.net.now, wall);
         self.net.add(port, core);
     }
 
     fn add_mcu(&mut self, port: u16, name: &str) {
-        let config = McuConfig::new(name, McuType::Im, vec![tcp(port)]);
+        let mut config = McuConfig::new(name, McuType::Im, vec![tcp(port)]);
+        config.key = self.net.users.as_ref().map(|users| users.key.clone());
         let core = McuCore::new(config, Box::new(SeededIds::new(u64::from(port))), self.net.now);
         self.net.add(port, core);
     }
