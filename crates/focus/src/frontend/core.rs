@@ -28,7 +28,7 @@ use crate::proxy::{Proxy, ProxyConfig};
 use crate::record::{ConferenceHead, Owner};
 use crate::registrar::RegistrarConfig;
 use crate::report::NodeReport;
-use crate::store::{StoreOp, StoreReply, StoreRequest};
+use crate::store::{StoreError, StoreOp, StoreReply, StoreRequest};
 
 /// What one of the front end's own requests was for.
 #[derive(Debug)]
@@ -109,6 +109,8 @@ pub struct FrontEndCore {
     wanted: HashMap<u64, Wanted>,
     next_store_id: u64,
     store_requests: VecDeque<StoreRequest>,
+    /// The last answer of the store was that it cannot answer.
+    store_down: bool,
     /// Store requests that failed, and when they are tried again.
     retries: VecDeque<(Instant, StoreOp, Wanted)>,
     pub(super) reports: VecDeque<NodeReport>,
@@ -154,6 +156,7 @@ impl FrontEndCore {
             wanted: HashMap::new(),
             next_store_id: 0,
             store_requests: VecDeque::new(),
+            store_down: false,
             retries: VecDeque::new(),
             reports: VecDeque::new(),
             takeovers: VecDeque::new(),
@@ -170,6 +173,7 @@ impl FrontEndCore {
 
     /// Takes the answer to one [`StoreRequest`].
     pub fn handle_store_result(&mut self, reply: StoreReply, now: Instant) {
+        self.note_store(reply.result.as_ref().err());
         if let Some(wanted) = self.wanted.remove(&reply.id) {
             self.on_store(wanted, reply.result, now);
         }
@@ -272,9 +276,23 @@ impl FrontEndCore {
         }
     }
 
+    /// Tells the operator when the store stops answering, and when it answers again.
+    fn note_store(&mut self, error: Option<&StoreError>) {
+        let down = error.filter(|error| **error != StoreError::Conflict);
+        match (down, std::mem::replace(&mut self.store_down, down.is_some())) {
+            (Some(error), false) => tracing::warn!(%error, "the store does not answer"),
+            (None, true) => tracing::info!("the store answers again"),
+            (Some(_), true) | (None, false) => {}
+        }
+    }
+
     /// Refuses a request with diagnostics.
     pub(super) fn refuse(&mut self, incoming: &Incoming, refusal: &Refusal, now: Instant) {
-        tracing::info!(status = refusal.status, id = refusal.id, reason = refusal.reason, "refused");
+        let request = &incoming.request;
+        let conference = c3p::uri::conference_id(request.uri().as_str()).unwrap_or("none");
+        let method = request.method().as_str();
+        let (status, id, reason) = (refusal.status, refusal.id, refusal.reason);
+        tracing::info!(method, conference, status, id, reason, "refused");
         let response = refusal.response(&incoming.request, &self.config.name, self.endpoint.ids());
         self.endpoint.respond(incoming.tx, response, now);
     }
@@ -358,7 +376,8 @@ impl FrontEndCore {
             Asked::Mcu { name, mcu, instance, order } => {
                 let answer = super::exec::mcu_answer(outcome);
                 if let McuAnswer::Refused = answer {
-                    tracing::info!(%mcu, "an MCU refused an order");
+                    let conference = self.id_of(&name);
+                    tracing::info!(conference, %mcu, "an MCU refused an order");
                 }
                 self.with_conference(&name, now, |conference, cx| {
                     conference.on_mcu_answer(&mcu, &instance, order, answer, cx);
@@ -382,6 +401,14 @@ impl FrontEndCore {
         let flow = address.and_then(|address| self.endpoint.flow_to(address.transport, address.addr));
         if let Some(flow) = flow {
             self.endpoint.close_flow(flow);
+        }
+    }
+
+    /// The id of an owned conference, for the log.
+    fn id_of(&self, name: &str) -> &str {
+        match self.slots.get(name) {
+            Some(Slot::Owned(conference)) => &conference.head().id,
+            Some(Slot::Settling(_)) | None => "none",
         }
     }
 

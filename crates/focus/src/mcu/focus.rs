@@ -130,7 +130,7 @@ impl McuCore {
             news: News::default(),
             due: None,
         };
-        tracing::debug!(epoch = room.epoch, "conference activated");
+        tracing::info!(conference = room.id(), epoch = room.epoch, "conference activated");
         self.rooms.insert(id, room);
         self.room_keys.insert(key.to_owned(), id);
         self.epochs.retain(|(of, _)| of != key);
@@ -203,7 +203,7 @@ impl McuCore {
             self.endpoint.abandon(tx);
         }
         self.room_keys.remove(&room.key);
-        tracing::debug!(epoch = room.epoch, "conference closed");
+        tracing::info!(conference = room.id(), epoch = room.epoch, "conference closed");
         self.epochs.push_back((room.key, room.epoch));
         while self.epochs.len() > EPOCHS_MAX {
             self.epochs.pop_front();
@@ -310,7 +310,7 @@ impl McuCore {
     pub(super) fn on_notify_failed(&mut self, id: RoomId, error: TransactionError, now: Instant) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         room.news.in_flight = None;
-        tracing::debug!(%error, "the owner of a conference does not answer");
+        tracing::info!(conference = room.id(), %error, "the owner does not answer");
         self.orphaned(id, now);
         self.reschedule(id);
     }

@@ -148,6 +148,11 @@ impl News {
 }
 
 impl Room {
+    /// The conference's id, for the log.
+    pub(super) fn id(&self) -> &str {
+        c3p::uri::conference_id(&self.conference).unwrap_or("none")
+    }
+
     /// Marks a user as changed.
     pub(super) fn changed(&mut self, user: &str, entity: &str) {
         self.news.dirty.insert(user.to_owned(), entity.to_owned());

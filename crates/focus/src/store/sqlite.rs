@@ -248,6 +248,28 @@ mod tests {
         }
     }
 
+    /// A full disk is an error of the one call, which left nothing; reads go on, and when there is space again, writes.
+    #[tokio::test]
+    async fn full_disk_is_said() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = SqliteStore::open(&directory.path().join("pool.db")).expect("open");
+        store.commit(Txn::new().put("a", "1")).await.expect("commit");
+        let pages = |count: i64| {
+            store.call(move |connection| {
+                let set = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+                connection.pragma_update_and_check(None, "max_page_count", count, set).map_err(unavailable)
+            })
+        };
+        pages(1).await.expect("as small as it is");
+        let large = Bytes::from(vec![b'x'; 1 << 20]);
+        let full = store.commit(Txn::new().put("a", "2").put("b", large.clone())).await;
+        assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
+        let kept = store.get("a").await.expect("get").expect("the entry");
+        assert_eq!(kept.value.as_ref(), b"1");
+        pages(1 << 20).await.expect("larger");
+        store.commit(Txn::new().put("b", large)).await.expect("there is space");
+    }
+
     /// A file of a newer version is refused, not misread.
     #[test]
     fn refuses_a_newer_schema() {
