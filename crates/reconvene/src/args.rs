@@ -213,6 +213,9 @@ pub(crate) struct NodeOptions {
     /// Of a pool with users; its key comes in the environment
     #[arg(long)]
     pub(crate) users: Option<PathBuf>,
+    /// Remove the directory of the store if the supervisor dies
+    #[arg(long)]
+    pub(crate) temporary: bool,
 }
 
 /// What a process of a pool is.

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::io;
+use std::os::unix::process::parent_id;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use focus::config::FrontEndConfig;
@@ -75,6 +77,7 @@ impl SharedStore {
 /// The node could not start; its supervisor is told by a line besides.
 pub(crate) async fn run(options: NodeOptions) -> Result<(), Failure> {
     let mut signals = StopSignals::listen()?;
+    let left_behind = LeftBehind::new(&options);
     let (lines, mut said) = mpsc::channel(REPORTS_AHEAD);
     let print = async {
         while let Some(line) = said.recv().await {
@@ -111,7 +114,32 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), Failure> {
         result
     };
     let (result, ()) = tokio::join!(serve, print);
+    left_behind.remove();
     result
+}
+
+/// What a supervisor that was killed leaves behind: the temporary directory of the store.
+struct LeftBehind {
+    supervisor: u32,
+    directory: Option<PathBuf>,
+}
+
+impl LeftBehind {
+    fn new(options: &NodeOptions) -> Self {
+        let directory = match &options.store {
+            Some(StoreChoice::Sqlite(file)) if options.temporary => file.parent().map(Path::to_owned),
+            Some(StoreChoice::Sqlite(_) | StoreChoice::Memory | StoreChoice::Etcd(_)) | None => None,
+        };
+        Self { supervisor: parent_id(), directory }
+    }
+
+    /// Removes it, if the supervisor is gone. Every node tries; the last one that ends succeeds.
+    fn remove(self) {
+        let Some(directory) = self.directory.filter(|_| parent_id() != self.supervisor) else { return };
+        if let Err(error) = std::fs::remove_dir_all(&directory) {
+            tracing::debug!(%error, "the store's directory stays");
+        }
+    }
 }
 
 fn spec(options: NodeOptions) -> Result<NodeSpec, Failure> {
@@ -125,6 +153,7 @@ fn spec(options: NodeOptions) -> Result<NodeSpec, Failure> {
         next: options.next,
         store: options.store,
         domain: options.domain,
+        temporary: options.temporary,
     })
 }
 

@@ -34,14 +34,18 @@ pub(crate) async fn run(options: PoolOptions, log: &str, output: &Output) -> Res
         if options.in_process { Launch::Tasks(SharedStore::open(&place.choice)?) } else { Launch::Processes };
     let access = options.users.as_deref().map(Access::new).transpose()?;
     let mut specs = specs(&options, &place.choice)?;
-    specs.iter_mut().for_each(|spec| spec.access.clone_from(&access));
+    for spec in &mut specs {
+        spec.access.clone_from(&access);
+        spec.temporary = place.directory.is_some();
+    }
     let mut supervisor = Supervisor::new(launch, log);
     let started = tokio::select! {
-        started = supervisor.start_all(specs, START_DEADLINE) => started,
-        () = signals.next() => Ok(Vec::new()),
+        started = supervisor.start_all(specs, START_DEADLINE) => started.map(Some),
+        () = signals.next() => Ok(None),
     };
     let result = match started {
-        Ok(early) => {
+        Ok(None) => Ok(()),
+        Ok(Some(early)) => {
             output.event(&Event::Ready { nodes: supervisor.infos() });
             for report in early {
                 tell(&supervisor, &report, output);
@@ -183,7 +187,7 @@ fn check(options: &PoolOptions) -> Result<(), Failure> {
 /// Where conferences are kept; a temporary file goes away with this value.
 struct StorePlace {
     choice: StoreChoice,
-    _directory: Option<tempfile::TempDir>,
+    directory: Option<tempfile::TempDir>,
 }
 
 impl StorePlace {
@@ -192,11 +196,11 @@ impl StorePlace {
             (Some(StoreChoice::Etcd(_)), _) => {
                 Err(Failure::unavailable("--store etcd", "--store sqlite:FILE"))
             }
-            (Some(choice), _) => Ok(Self { choice: choice.clone(), _directory: None }),
-            (None, true) => Ok(Self { choice: StoreChoice::Memory, _directory: None }),
+            (Some(choice), _) => Ok(Self { choice: choice.clone(), directory: None }),
+            (None, true) => Ok(Self { choice: StoreChoice::Memory, directory: None }),
             (None, false) => {
                 let (choice, directory) = temporary_store()?;
-                Ok(Self { choice, _directory: Some(directory) })
+                Ok(Self { choice, directory: Some(directory) })
             }
         }
     }

@@ -49,6 +49,8 @@ pub(crate) struct NodeSpec {
     pub(crate) domain: String,
     /// Front ends and MCUs of a pool with users.
     pub(crate) access: Option<Access>,
+    /// The store's directory goes away with the pool, even if the supervisor cannot see to that.
+    pub(crate) temporary: bool,
 }
 
 impl NodeSpec {
@@ -62,20 +64,20 @@ impl NodeSpec {
     ) -> Self {
         let (store, mcus) = (Some(store.clone()), mcus.to_vec());
         let (kind, domain) = (NodeKind::FrontEnd, domain.to_owned());
-        Self { name, kind, mcus, listen, next: vec![], store, domain, access: None }
+        Self { name, kind, mcus, listen, next: vec![], store, domain, access: None, temporary: false }
     }
 
     /// An MCU at `listen`.
     pub(crate) fn mcu(name: String, mcu: Modality, listen: Vec<ListenAddr>, store: &StoreChoice) -> Self {
         let (mcus, store) = (vec![mcu], Some(store.clone()));
         let (kind, domain) = (NodeKind::Mcu, String::new());
-        Self { name, kind, mcus, listen, next: vec![], store, domain, access: None }
+        Self { name, kind, mcus, listen, next: vec![], store, domain, access: None, temporary: false }
     }
 
     /// A hop at `listen` that sends to `next`.
     pub(crate) fn hop(name: String, listen: Vec<ListenAddr>, next: Vec<ListenAddr>) -> Self {
         let (kind, domain) = (NodeKind::Hop, String::new());
-        Self { name, kind, mcus: vec![], listen, next, store: None, domain, access: None }
+        Self { name, kind, mcus: vec![], listen, next, store: None, domain, access: None, temporary: false }
     }
 
     /// What `ready` tells as the modality: that of an MCU.
@@ -92,6 +94,9 @@ impl NodeSpec {
         args.extend(self.store.iter().map(|store| format!("--store={store}")));
         args.extend(self.mcus.iter().map(|mcu| format!("--mcu={}", mcu.as_str())));
         args.extend(self.access.iter().map(|access| format!("--users={}", access.file.display())));
+        if self.temporary {
+            args.push("--temporary".to_owned());
+        }
         if !self.domain.is_empty() {
             args.push(format!("--domain={}", self.domain));
         }

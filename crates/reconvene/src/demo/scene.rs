@@ -72,12 +72,13 @@ impl<'a> Scene<'a> {
         let any: ListenAddr = "tcp:127.0.0.1:0".parse().map_err(|_| Failure::new("no loopback address"))?;
         let listen = || vec![any];
         let im = [Modality::Im];
-        let servers = vec![
+        let mut servers = vec![
             NodeSpec::front_end("fe1".into(), listen(), &im, &choice, "example.com"),
             NodeSpec::front_end("fe2".into(), listen(), &im, &choice, "example.com"),
             NodeSpec::mcu("im1".into(), Modality::Im, listen(), &choice),
             NodeSpec::mcu("im2".into(), Modality::Im, listen(), &choice),
         ];
+        servers.iter_mut().for_each(|spec| spec.temporary = true);
         supervisor.start_all(servers, START_DEADLINE).await?;
         let front_ends = addresses(&supervisor, &["fe1", "fe2"])?;
         let hops = ["hop1", "hop2"].map(|name| NodeSpec::hop(name.into(), listen(), front_ends.clone()));

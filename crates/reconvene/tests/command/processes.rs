@@ -43,12 +43,18 @@ fn pool_restarts() {
     assert_ne!(event["pid"], victim["pid"]);
 }
 
-/// Not even SIGKILL to the supervisor leaves a process behind.
+/// Not even SIGKILL to the supervisor leaves a process or a file behind.
 #[test]
 fn nothing_outlives_the_supervisor() {
-    let (mut running, _) = pool(&["--mcu", "im"]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let args = ["pool", "--open", "--listen", "tcp:127.0.0.1:0", "--front-ends", "2", "--mcu", "im"];
+    let mut running = Running::start_in(directory.path(), &args);
+    running.event("ready");
+    let files = || std::fs::read_dir(directory.path()).expect("it is there").count();
+    assert_eq!(files(), 1, "the store");
     running.child.kill().expect("it runs");
     running.all_gone();
+    assert_eq!(files(), 0);
 }
 
 /// cli.md `--in-process`: everything in one process, which also may keep its store in memory.

@@ -28,8 +28,16 @@ impl Drop for Running {
 
 impl Running {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_reconvene"))
-            .args(args)
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_reconvene")).args(args))
+    }
+
+    /// As `start`, with temporary files in a directory of the test's own.
+    pub(crate) fn start_in(directory: &std::path::Path, args: &[&str]) -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_reconvene")).args(args).env("TMPDIR", directory))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .arg("--json")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
