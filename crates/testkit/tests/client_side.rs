@@ -238,3 +238,31 @@ fn silence_is_probed() {
     assert_eq!(scenario.requests(bob, "UPDATE", mark).len(), 1, "{}", scenario.flow());
     assert_eq!(scenario.rows(bob, mark), [""; 0]);
 }
+
+/// T4: leaving by a way that is broken: BYE and SUBSCRIBE go once more without the route set, so that the Focus knows.
+#[test]
+fn leaving_goes_round_a_dead_hop() {
+    for heals in [false, true] {
+        let (mut scenario, bob) = Scenario::connected(Topology::Hops);
+        if heals {
+            scenario.hop(|hop| hop.script.always(Method::Update, Action::flow_failed(WAIT)));
+            lose_the_way(&mut scenario, bob);
+            scenario.run(1);
+        }
+        let mark = scenario.mark();
+        for method in [Method::Bye, Method::Subscribe] {
+            scenario.hop(|hop| hop.script.next(method, Action::flow_failed(UPDATE_ROUTE)));
+        }
+        if heals {
+            // By then it is known that the route is of no use.
+            scenario.hop(|hop| hop.script.clear());
+        }
+        let leave = scenario.leave(bob);
+        scenario.done(bob, leave);
+        let byes = scenario.requests(bob, "BYE", mark);
+        let routes: Vec<bool> = byes.iter().map(|(_, text)| has_route(text)).collect();
+        assert_eq!(routes, if heals { vec![false] } else { vec![true, false] }, "{}", scenario.flow());
+        scenario.run(1);
+        assert_eq!(scenario.focus(|focus, _| focus.dialogs()), (0, 0), "{}", scenario.flow());
+    }
+}

@@ -192,14 +192,31 @@ impl FocusLink {
         }
     }
 
-    pub(super) fn on_ending_answer(&mut self, id: RequestId) -> bool {
+    /// Takes the answer to a last request, or that there is none (`status` is `None`). Where the way was broken it goes
+    /// once more without the route set; else any answer ends the dialog.
+    pub(super) fn on_ending_answer(
+        &mut self,
+        id: RequestId,
+        status: Option<u16>,
+        ua: &mut UserAgent,
+        now: Instant,
+    ) -> bool {
         let Some(ending) = &mut self.ending else { return false };
-        let ours =
-            ending.bye.take_if(|bye| *bye == id).or_else(|| ending.unsubscribe.take_if(|sub| *sub == id));
-        if ours.is_some() {
-            self.finish_ending();
+        let both = [&mut ending.bye, &mut ending.unsubscribe];
+        let Some(place) = both.into_iter().find(|place| place.as_ref().is_some_and(|one| one.id == id))
+        else {
+            return false;
+        };
+        if status.is_some_and(|status| status < 200) {
+            return true;
         }
-        ours.is_some()
+        let way_lost = is_way_lost(&Reply { sip_status: status, ..Reply::default() });
+        *place = place
+            .take()
+            .filter(|one| way_lost && !one.off_route)
+            .map(|one| Farewell::send(one.dialog, one.method, true, ua, now));
+        self.finish_ending();
+        true
     }
 
     pub(super) fn finish_ending(&mut self) {

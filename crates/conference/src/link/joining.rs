@@ -116,11 +116,11 @@ impl FocusLink {
     pub(super) fn bye_crossing(&mut self, ua: &mut UserAgent, now: Instant) {
         if let Some(mut dialog) = self.dialog.take() {
             dialog.stop(ua);
-            let bye = ua.send(dialog.dialog_mut().request(Method::Bye), Routing::Route, now);
+            let bye = Farewell::send(dialog.dialog().clone(), Method::Bye, false, ua, now);
             if let Some(ending) = &mut self.ending {
                 ending.bye = Some(bye);
             } else {
-                ua.abandon(bye);
+                ua.abandon(bye.id);
             }
         }
         self.finish_ending();

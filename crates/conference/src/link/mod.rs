@@ -123,9 +123,34 @@ struct Subscription {
 
 #[derive(Debug, Default)]
 struct Ending {
-    bye: Option<RequestId>,
-    unsubscribe: Option<RequestId>,
+    bye: Option<Farewell>,
+    unsubscribe: Option<Farewell>,
     deadline: Option<Instant>,
+}
+
+/// The last request of a dialog.
+#[derive(Debug)]
+struct Farewell {
+    id: RequestId,
+    dialog: Dialog,
+    method: Method,
+    off_route: bool,
+}
+
+impl Farewell {
+    /// Ends a dialog by the best way known: its route, unless that is broken.
+    fn send(mut dialog: Dialog, method: Method, off_route: bool, ua: &mut UserAgent, now: Instant) -> Self {
+        let (draft, routing) = if off_route {
+            (dialog.request_off_route(method.clone()), Routing::Outbound)
+        } else {
+            (dialog.request(method.clone()), Routing::Route)
+        };
+        let draft = match method {
+            Method::Subscribe => subscribe_headers(draft, &ua.contact(), 0),
+            _ => draft.header("Supported", ROUTE_SET_UPDATE),
+        };
+        Farewell { id: ua.send(draft, routing, now), dialog, method, off_route }
+    }
 }
 
 /// The two dialogs of one session with its Focus.
@@ -388,19 +413,17 @@ impl FocusLink {
                 Some(_) | None => self.attempt = None,
             }
         }
-        if let Some(mut sub) = self.subscription.take() {
-            if let Some(id) = sub.request.take() {
+        let broken = self.dialog.as_ref().is_some_and(RecoverableDialog::is_healing);
+        if let Some(sub) = self.subscription.take() {
+            if let Some(id) = sub.request {
                 ua.withdraw(id);
             }
-            if let Some(dialog) = &mut sub.dialog {
-                let draft = subscribe_headers(dialog.request(Method::Subscribe), &ua.contact(), 0);
-                ending.unsubscribe = Some(ua.send(draft, Routing::Route, now));
-            }
+            ending.unsubscribe =
+                sub.dialog.map(|dialog| Farewell::send(dialog, Method::Subscribe, broken, ua, now));
         }
         if let Some(mut dialog) = self.dialog.take() {
             dialog.stop(ua);
-            let bye = dialog.dialog_mut().request(Method::Bye).header("Supported", ROUTE_SET_UPDATE);
-            ending.bye = Some(ua.send(bye, Routing::Route, now));
+            ending.bye = Some(Farewell::send(dialog.dialog().clone(), Method::Bye, broken, ua, now));
         }
         self.commands.clear();
         self.tokens.clear();
@@ -457,7 +480,7 @@ impl FocusLink {
             && ending.deadline.is_some_and(|at| at <= now)
         {
             let late = [ending.bye.take(), ending.unsubscribe.take()];
-            late.into_iter().flatten().for_each(|id| ua.withdraw(id));
+            late.into_iter().flatten().for_each(|farewell| ua.withdraw(farewell.id));
             if let Some(id) = self.attempt.take().and_then(|attempt| attempt.id) {
                 ua.withdraw(id);
             }
@@ -484,7 +507,7 @@ impl FocusLink {
             }
             return true;
         }
-        if self.on_ending_answer(id) {
+        if self.on_ending_answer(id, Some(response.status()), ua, now) {
             return true;
         }
         let Some(dialog) = &mut self.dialog else { return false };
@@ -519,7 +542,7 @@ impl FocusLink {
             }
             return true;
         }
-        if self.on_ending_answer(id) {
+        if self.on_ending_answer(id, None, ua, now) {
             return true;
         }
         let Some(dialog) = &mut self.dialog else { return false };
