@@ -291,10 +291,9 @@ impl ImCall {
                 self.phase = Phase::Inviting { id, invite, hangup: true };
             }
             Phase::Up(mut dialog) => {
-                dialog.stop(ua);
+                let (bye, routing) = bye(&mut dialog, ua);
                 self.fail_waiting();
-                let bye = dialog.dialog_mut().request(Method::Bye).header("Supported", ROUTE_SET_UPDATE);
-                let id = ua.send(bye, Routing::Route, now);
+                let id = ua.send(bye, routing, now);
                 self.phase = Phase::Ending { id, deadline: now + BYE_TIME };
                 self.enter(CallState::Terminating, CallCause::Local, None, None);
             }
@@ -310,12 +309,11 @@ impl ImCall {
             Phase::Inviting { id, .. } => ua.cancel(id, now),
             Phase::Ending { id, .. } => ua.withdraw(id),
             Phase::Up(mut dialog) => {
-                dialog.stop(ua);
-                let mut bye = dialog.dialog_mut().request(Method::Bye).header("Supported", ROUTE_SET_UPDATE);
+                let (mut bye, routing) = bye(&mut dialog, ua);
                 if reason == EndReason::RollingOver {
                     bye = bye.header(c3p::diagnostics::HEADER_CLIENT, ROLLING_OVER);
                 }
-                let id = ua.send(bye, Routing::Route, now);
+                let id = ua.send(bye, routing, now);
                 ua.abandon(id);
             }
         }
@@ -584,6 +582,19 @@ impl ImCall {
         let change = CallChange { state, cause };
         self.events.push_back(CallEvent::State { change, status, diagnostics });
     }
+}
+
+/// Stops a dialog; the BYE that ends it, and the best way known for it: the route, unless that is being healed.
+fn bye(dialog: &mut RecoverableDialog, ua: &mut UserAgent) -> (RequestDraft, Routing) {
+    let broken = dialog.is_healing();
+    dialog.stop(ua);
+    let dialog = dialog.dialog_mut();
+    let (draft, routing) = if broken {
+        (dialog.request_off_route(Method::Bye), Routing::Outbound)
+    } else {
+        (dialog.request(Method::Bye), Routing::Route)
+    };
+    (draft.header("Supported", ROUTE_SET_UPDATE), routing)
 }
 
 /// The author of a message: the MCU's word, which no client can forge through it.

@@ -266,3 +266,32 @@ fn leaving_goes_round_a_dead_hop() {
         assert_eq!(scenario.focus(|focus, _| focus.dialogs()), (0, 0), "{}", scenario.flow());
     }
 }
+
+/// D14: the registrar says that the registration is gone: REGISTER, and a probe. No state changes.
+#[test]
+fn registration_notice_is_a_hint() {
+    let (mut scenario, bob) = Scenario::connected(Topology::Direct);
+    let mark = scenario.mark();
+    scenario.focus(|focus, now| focus.registration_notice(BOB, now));
+    scenario.run(1);
+    let count = |method| scenario.requests(bob, method, mark).len();
+    assert_eq!((count("REGISTER"), count("UPDATE")), (1, 1), "{}", scenario.flow());
+    assert_eq!(scenario.rows(bob, mark), [""; 0]);
+}
+
+/// D15: an MCU dialog that met a broken way is a hint about the Focus's: a probe. The message goes through all the same.
+#[test]
+fn broken_way_of_a_call_is_a_hint() {
+    let (mut scenario, bob) = Scenario::with_call(Topology::Hops);
+    let mark = scenario.mark();
+    scenario.hop(|hop| hop.script.next(Method::Message, Action::flow_failed(UPDATE_ROUTE)));
+    let said = scenario.say(bob, "hello");
+    scenario.done(bob, said);
+    scenario.run(1);
+    let updates = scenario.requests(bob, "UPDATE", mark);
+    let calls =
+        updates.iter().filter_map(|(_, text)| Some(Wire::read(text.as_bytes())?.call_id().to_owned()));
+    let calls: Vec<String> = calls.map(|id| id.split('-').next().unwrap_or_default().to_owned()).collect();
+    assert_eq!(calls, ["im", "focus"], "{}", scenario.flow());
+    assert_eq!(scenario.rows(bob, mark), [""; 0]);
+}

@@ -88,6 +88,7 @@ impl ClientCore {
             CallEvent::Repair { repaired, fault, first_sign } => {
                 let dialog = if mcu == McuType::Av { RepairedDialog::Av } else { RepairedDialog::Im };
                 let total = now.saturating_duration_since(first_sign);
+                self.probe_focus(id, now);
                 Some(Input::RouteRepaired { dialog, repaired, detected_by: call_detector(fault), total })
             }
             // Who did not get a message is known only after the operation ended; the MCU's report is for the log.
@@ -103,9 +104,13 @@ impl ClientCore {
     pub(super) fn suspect(&mut self, id: ConferenceId, change: mcu::CallChange, now: Instant) {
         let hint = change.state == mcu::CallState::Terminated
             && matches!(change.cause, mcu::CallCause::Remote | mcu::CallCause::Failed);
-        if let Some(link) = self.conversations.get_mut(&id).and_then(|c| c.link.as_mut())
-            && hint
-        {
+        if hint {
+            self.probe_focus(id, now);
+        }
+    }
+
+    fn probe_focus(&mut self, id: ConferenceId, now: Instant) {
+        if let Some(link) = self.conversations.get_mut(&id).and_then(|c| c.link.as_mut()) {
             link.probe(Detector::D15, &mut self.ua, now);
         }
     }

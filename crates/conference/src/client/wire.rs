@@ -104,6 +104,10 @@ impl ClientCore {
         request: &Request,
         now: Instant,
     ) {
+        if is_registration_notice(request) {
+            self.ua.endpoint().respond(tx, ResponseDraft::to(request, 200), now);
+            return self.on_registration_notice(now);
+        }
         let Some(dialog) = sip_core::in_dialog_id(request) else {
             return self.on_stray(tx, request, now);
         };
@@ -126,7 +130,19 @@ impl ClientCore {
         self.pump(id, now);
     }
 
+    /// The registrar has news about our registration: it may be gone, and what depends on it with it (D14). A hint, so it
+    /// is enough that it came: we register, and ask in each Focus dialog.
+    fn on_registration_notice(&mut self, now: Instant) {
+        self.ua.register(now);
+        self.for_each_wire(now, |link, _, ua| {
+            link.into_iter().for_each(|link| link.probe(Detector::D14, ua, now));
+        });
+    }
+
     pub(super) fn on_oneway(&mut self, request: &Request, now: Instant) {
+        if is_registration_notice(request) {
+            return self.on_registration_notice(now);
+        }
         let Some(dialog) = sip_core::in_dialog_id(request) else { return };
         let Some(id) = self.owner(&dialog) else { return };
         if let Some(conversation) = self.conversations.get_mut(&id) {
@@ -164,4 +180,11 @@ impl ClientCore {
             .header("Allow", "ACK, BYE, CANCEL, INFO, MESSAGE, NOTIFY, BENOTIFY, OPTIONS, UPDATE");
         self.ua.endpoint().respond(tx, answer, now);
     }
+}
+
+/// Whether a notification is the registrar's (auth.md section 2), which comes in the dialog of no session.
+fn is_registration_notice(request: &Request) -> bool {
+    let event = request.headers().get("Event").and_then(|value| value.split(';').next());
+    matches!(request.method(), Method::Notify | Method::Benotify)
+        && event.is_some_and(|event| event.trim().eq_ignore_ascii_case("registration-notify"))
 }

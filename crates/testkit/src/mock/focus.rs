@@ -174,6 +174,21 @@ impl MockFocus {
         self.send(draft, flow, now);
     }
 
+    /// Tells a user as the registrar that his registration is gone.
+    pub fn registration_notice(&mut self, user: &str, now: Instant) {
+        let gruu = self.conference.borrow().bindings.keys().find(|gruu| gruu.starts_with(user)).cloned();
+        let (Some(Ok(gruu)), Ok(user)) = (gruu.as_deref().map(Uri::parse), Uri::parse(user)) else { return };
+        let draft = RequestDraft::new(Method::Notify, gruu)
+            .from(NameAddr::new(user.clone()).with_tag("registrar"))
+            .to(NameAddr::new(user))
+            .call_id(self.endpoint.new_token())
+            .cseq(1)
+            .header("Event", "registration-notify")
+            .header("Subscription-State", "terminated;expires=0")
+            .body("text/registration-event", "deregistered;event=unregistered");
+        self.send(draft, FlowId::new(0), now);
+    }
+
     fn contact(&self) -> String {
         format!("<{}>;isfocus", self.conference.borrow().uri)
     }
