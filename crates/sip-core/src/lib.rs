@@ -45,6 +45,7 @@ pub mod recoverable;
 pub mod refuse;
 mod scan;
 pub mod session_timer;
+pub mod tel;
 #[cfg(test)]
 mod test_util;
 pub mod transaction;

@@ -23,7 +23,7 @@ pub enum Scheme {
     Sip,
     /// `sips:`
     Sips,
-    /// `tel:`, kept as it is
+    /// `tel:`; see [`Uri::tel`]
     Tel,
     /// Another one; the text is kept as it is, and a server answers 416.
     Other,
@@ -58,7 +58,7 @@ pub enum UriErrorKind {
     /// The port is no number of 16 bits.
     #[error("bad port")]
     Port,
-    /// The parameters do not follow the grammar.
+    /// The parameters do not follow the grammar, or are more than 64.
     #[error("bad parameter")]
     Parameter,
     /// Headers (`?name=value`) where there may be none.
@@ -288,11 +288,15 @@ impl Uri {
         if a.scheme != b.scheme {
             return false;
         }
-        if matches!(a.scheme, Scheme::Tel | Scheme::Other) {
-            return self.text.eq_ignore_ascii_case(&other.text);
+        match a.scheme {
+            Scheme::Tel | Scheme::Other => match (self.tel(), other.tel()) {
+                (Some(ours), Some(theirs)) => return ours.equivalent(theirs),
+                (Some(_) | None, _) => return self.text.eq_ignore_ascii_case(&other.text),
+            },
+            Scheme::Sip | Scheme::Sips => {}
         }
         same_unescaped(a.user.of(&self.text), b.user.of(&other.text))
-            && self.host().eq_ignore_ascii_case(other.host())
+            && same_host(self.host(), other.host())
             && a.port == b.port
             && same_headers(a.headers.of(&self.text), b.headers.of(&other.text))
             && params_agree(self, other)
@@ -336,6 +340,12 @@ impl Uri {
         });
         Self { text, parts }
     }
+}
+
+/// Names without case, IPv6 addresses by their value (RFC 5954 section 4.2).
+fn same_host(a: &str, b: &str) -> bool {
+    let six = |host: &str| lex::ipv6(host.strip_prefix('[')?.strip_suffix(']')?);
+    a.eq_ignore_ascii_case(b) || six(a).is_some_and(|address| six(b) == Some(address))
 }
 
 /// User, ttl, method, maddr and transport must be in both or in neither; so must what names a device or conference.
@@ -537,12 +547,20 @@ fn is_escape(bytes: &[u8], at: usize) -> bool {
     matches!(bytes.get(at + 1..at + 3), Some([a, b]) if hex(*a).is_some() && hex(*b).is_some())
 }
 
+/// The most parameters of a URI: comparing looks each up in the other.
+pub(crate) const PARAMS_MAX: usize = 64;
+
 /// `*(;name[=value])` with the characters of URI parameters: no quotes, no blanks; gives where it ends, at a `?` or with
 /// the text. Brackets, slash, colon, `&` and `$` are legal in names too (RFC 3261 `param-unreserved`).
 fn params(bytes: &[u8], start: usize) -> Result<usize, UriError> {
     let mut at = start;
+    let mut count = 0;
     while bytes.get(at) == Some(&b';') {
         let bad = UriError { kind: UriErrorKind::Parameter, offset: at };
+        count += 1;
+        if count > PARAMS_MAX {
+            return Err(bad);
+        }
         at += 1;
         let name = at;
         let mut equals = None;

@@ -152,3 +152,13 @@ fn serde_uses_the_text() {
     assert_eq!(serde_json::from_str::<Uri>(&text).unwrap(), uri("sip:a@b;lr"));
     assert!(serde_json::from_str::<Uri>("\"x\"").is_err());
 }
+
+/// Comparing is quadratic in the parameters: their number is bounded.
+#[test]
+fn parameters_are_bounded() {
+    let with = |count: usize| Uri::parse(&format!("sip:a@b{}", ";x".repeat(count)));
+    assert!(with(64).is_ok());
+    assert_eq!(with(65).map_err(|e| (e.kind, e.offset)), Err((UriErrorKind::Parameter, 7 + 64 * 2)));
+    let long = Uri::parse(&format!("tel:1{}", ";x".repeat(65))).unwrap();
+    assert!(long.tel().is_none() && long.equivalent(&long));
+}

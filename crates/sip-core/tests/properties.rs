@@ -69,7 +69,7 @@ fn resource() -> impl Strategy<Value = Resource> {
             Just(["a:p@", "%61:%70@"]),
             Just(["%3a@", "%3A@"])
         ],
-        prop_oneof![Just(["h", "H"]), Just(["[::a]", "[::A]"])],
+        prop_oneof![Just(["h", "H"]), Just(["[::a]", "[0:0::A]"])],
         prop_oneof![Just(""), Just(":5060")],
         prop_oneof![Just(["", ""]), Just([";transport=udp", ";Transport=U%44P"])],
         prop_oneof![Just(["", ""]), Just(["?a=b&c=d", "?c=%64&A=b"])],
