@@ -2,6 +2,14 @@
 
 use std::borrow::Cow;
 
+use nom::branch::alt;
+use nom::bytes::complete::take_while1;
+use nom::character::complete::{char, satisfy, space0};
+use nom::combinator::{eof, recognize};
+use nom::multi::many0_count;
+use nom::sequence::{delimited, separated_pair, terminated};
+use nom::{IResult, Parser};
+
 use crate::header::{HeaderError, HeaderErrorKind, HeaderName, lex};
 
 /// Parameters of one value; RFC 7616 knows 13.
@@ -37,26 +45,17 @@ impl<'a> AuthParams<'a> {
         let mut rest = text.trim_start_matches(is_blank);
         while !rest.is_empty() {
             let at = text.len() - rest.len();
-            let Some((name, value)) = rest.split_once('=') else { return fail(HeaderErrorKind::Syntax, at) };
-            let name = name.trim_end_matches(is_blank);
-            if !lex::is_token_text(name) {
+            let Ok((after, (name, value))) = auth_param(rest) else {
                 return fail(HeaderErrorKind::Syntax, at);
-            }
+            };
             if this.get(name).is_some() {
                 return fail(HeaderErrorKind::Duplicate, at);
             }
             if this.list.len() == PARAMS_MAX {
                 return fail(HeaderErrorKind::TooMany, at);
             }
-            let value = value.trim_start_matches(is_blank);
-            let Some((value, after)) = take_value(value) else { return fail(HeaderErrorKind::Syntax, at) };
             this.list.push((name, value));
-            let after = after.trim_start_matches(is_blank);
-            rest = match after.strip_prefix(',') {
-                Some(next) => next.trim_start_matches(is_blank),
-                None if after.is_empty() => after,
-                None => return fail(HeaderErrorKind::Syntax, text.len() - after.len()),
-            };
+            rest = after;
         }
         Ok(this)
     }
@@ -83,44 +82,33 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t')
 }
 
-/// A quoted string without its quotes and escapes, or what stands up to a comma or blank; and the text behind it.
-fn take_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(|c| is_blank(c) || c == ',').unwrap_or(text.len());
-        let (value, rest) = text.split_at(end);
-        let plain = !value.is_empty() && !value.contains(|c: char| c == '"' || c == '\\' || c.is_control());
-        return plain.then_some((Cow::Borrowed(value), rest));
-    };
-    let mut out = Cow::Borrowed("");
-    let mut from = 0;
-    let mut chars = quoted.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => {
-                append(&mut out, &quoted[from..at]);
-                return Some((out, &quoted[at + 1..]));
-            }
-            '\\' => {
-                append(&mut out, &quoted[from..at]);
-                let (next, escaped) = chars.next()?;
-                if escaped.is_control() {
-                    return None;
-                }
-                from = next;
-            }
-            c if c.is_control() => return None,
-            _ => {}
-        }
-    }
-    None
+/// `auth-param = auth-param-name EQUAL ( token / quoted-string )`, with the comma or the end behind it.
+fn auth_param(input: &str) -> IResult<&str, (&str, Cow<'_, str>)> {
+    let end = alt((recognize((char(','), space0)), eof));
+    let param = separated_pair(token, (space0, char('='), space0), alt((quoted, plain)));
+    terminated(param, (space0, end)).parse(input)
 }
 
-fn append<'a>(out: &mut Cow<'a, str>, piece: &'a str) {
-    if out.is_empty() {
-        *out = Cow::Borrowed(piece);
-    } else if !piece.is_empty() {
-        out.to_mut().push_str(piece);
-    }
+fn token(input: &str) -> IResult<&str, &str> {
+    take_while1(|c: char| u8::try_from(c).is_ok_and(lex::is_token)).parse(input)
+}
+
+/// What stands up to a comma or blank. Old peers write URIs and base64 without quotes.
+fn plain(input: &str) -> IResult<&str, Cow<'_, str>> {
+    let plain = |c: char| !(is_blank(c) || c.is_control() || matches!(c, ',' | '"' | '\\'));
+    take_while1(plain).map(Cow::Borrowed).parse(input)
+}
+
+/// A quoted string, without its quotes and escapes.
+fn quoted(input: &str) -> IResult<&str, Cow<'_, str>> {
+    let text = take_while1(|c: char| !(c.is_control() || matches!(c, '"' | '\\')));
+    let escape = recognize((char('\\'), satisfy(|c| !c.is_control())));
+    let inside = recognize(many0_count(alt((text, escape))));
+    delimited(char('"'), inside, char('"')).map(unescape).parse(input)
+}
+
+fn unescape(text: &str) -> Cow<'_, str> {
+    if text.contains('\\') { Cow::Owned(lex::unescaped(text)) } else { Cow::Borrowed(text) }
 }
 
 /// Writes `name=value, ...`, quoted where the grammar wants quotes.
