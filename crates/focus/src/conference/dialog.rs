@@ -189,6 +189,7 @@ impl Conference {
             Sent::Notify { person } => {
                 if let (Some(481), Some(found)) = (status, self.people.get_mut(&person)) {
                     found.watch = None;
+                    found.record.subscription = None;
                     self.store_person(&person);
                 }
             }

@@ -26,7 +26,7 @@ mod takeover;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -106,7 +106,18 @@ pub(crate) struct Conference {
     /// What the last document said of it, in seconds.
     countdown_s: Option<u64>,
     wake: Option<Instant>,
+    /// When all participants were looked through for the next deadline, and which it was.
+    looked: Option<(Instant, Option<Instant>)>,
+    /// Those whose stored CSeq is too old by now.
+    stale: BTreeSet<PersonKey>,
 }
+
+/// Conferences up to this size are looked through for their next deadline after each input, larger ones every
+/// [`LOOK_GAP`]: no deadline is set nearer than that.
+const LOOK_ALWAYS: usize = 64;
+
+/// See [`LOOK_ALWAYS`].
+const LOOK_GAP: Duration = Duration::from_millis(500);
 
 impl Conference {
     /// A conference that was just claimed: `head` is what the claim wrote at `revision`.
@@ -134,6 +145,8 @@ impl Conference {
             countdown: None,
             countdown_s: None,
             wake: None,
+            looked: None,
+            stale: BTreeSet::new(),
         }
     }
 
@@ -158,12 +171,10 @@ impl Conference {
         if !self.ledger.is_dirty() || self.ledger.is_writing() {
             return None;
         }
-        let stale = self
-            .people
-            .iter_mut()
-            .filter_map(|(key, person)| person.refresh_subscription_record(false).then(|| key.clone()));
-        for key in stale.collect::<Vec<_>>() {
-            self.store_person(&key);
+        for key in std::mem::take(&mut self.stale) {
+            if self.people.get_mut(&key).is_some_and(|person| person.refresh_subscription_record(false)) {
+                self.store_person(&key);
+            }
         }
         self.head.writes += 1;
         let head = (!self.deleted).then(|| self.head.encode());
@@ -276,11 +287,25 @@ impl Conference {
     }
 
     /// Finds the next instant at which something is due; called after every input.
-    pub(crate) fn settle(&mut self) {
-        let people = self.people.values().filter_map(Participant::wake).min();
+    pub(crate) fn settle(&mut self, now: Instant) {
+        let people = self.next_of_people(now);
         let own =
             [people, self.publish.due(), self.mcus.wake(), self.tell_at, self.expires_at, self.countdown];
         self.wake = if self.closed { None } else { own.into_iter().flatten().min() };
+    }
+
+    fn next_of_people(&mut self, now: Instant) -> Option<Instant> {
+        let again = self.looked.map(|(at, _)| at + LOOK_GAP).filter(|_| self.people.len() > LOOK_ALWAYS);
+        match (again, self.looked) {
+            (Some(again), Some((_, due))) if now < again && due.is_none_or(|due| now < due) => {
+                Some(due.map_or(again, |due| due.min(again)))
+            }
+            _ => {
+                let due = self.people.values().filter_map(Participant::wake).min();
+                self.looked = Some((now, due));
+                due
+            }
+        }
     }
 
     /// Does what is due.
@@ -318,7 +343,7 @@ impl Conference {
     pub(crate) fn start_clock(&mut self, cx: &Cx<'_>) {
         let until = self.head.expires.parse::<Timestamp>().ok();
         let left = until.map(|until| until.duration_since(cx.wall));
-        self.expires_at = left.map(|left| cx.now + std::time::Duration::try_from(left).unwrap_or_default());
+        self.expires_at = left.map(|left| cx.now + Duration::try_from(left).unwrap_or_default());
     }
 
     /// Ends it if it is live, and removes its record (at the Factory).

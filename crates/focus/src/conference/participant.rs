@@ -160,17 +160,22 @@ impl Participant {
         }
     }
 
+    /// Whether the durable record of the subscription is too far behind it.
+    pub(crate) fn is_subscription_record_old(&self) -> bool {
+        let stored = self.record.subscription.as_ref().map(|record| record.cseq);
+        let now = self.watch.as_ref().map(|watch| watch.dialog.local_cseq());
+        now.is_some_and(|now| stored.is_none_or(|stored| now >= stored.saturating_add(CSEQ_STEP)))
+    }
+
     /// Brings the durable record of the subscription up to date; whether it changed enough to be written.
     pub(crate) fn refresh_subscription_record(&mut self, force: bool) -> bool {
         let Some(watch) = &self.watch else {
             return self.record.subscription.take().is_some();
         };
-        let cseq = watch.dialog.local_cseq();
-        let stored = self.record.subscription.as_ref().map(|record| record.cseq);
-        let fresh = stored.is_some_and(|stored| cseq < stored.saturating_add(CSEQ_STEP));
-        if fresh && !force {
+        if !force && !self.is_subscription_record_old() {
             return false;
         }
+        let cseq = watch.dialog.local_cseq();
         let id = watch.dialog.id();
         self.record.subscription = Some(SubscriptionRecord {
             call_id: id.call_id.to_string(),

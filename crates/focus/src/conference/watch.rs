@@ -120,6 +120,9 @@ impl Conference {
             watch.needs_full = false;
             cseq = watch.dialog.local_cseq();
         }
+        if self.people.get(person).is_some_and(Participant::is_subscription_record_old) {
+            self.stale.insert(person.clone());
+        }
         let response = response
             .header("ms-piggyback-cseq", cseq.to_string())
             .header("Subscription-State", format!("active;expires={}", expires.as_secs()))
@@ -181,6 +184,9 @@ impl Conference {
         let contact = self.contact();
         let found = self.people.get_mut(person)?;
         let reach = found.watch_reach();
+        if found.is_subscription_record_old() {
+            self.stale.insert(person.clone());
+        }
         let watch = found.watch.as_mut()?;
         watch.needs_full = false;
         let left =

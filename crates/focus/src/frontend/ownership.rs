@@ -612,7 +612,7 @@ impl FrontEndCore {
     /// Carries out what an owned conference wants: writes first, then what may leave.
     pub(super) fn pump(&mut self, name: &str, now: Instant) {
         let Some(Slot::Owned(conference)) = self.slots.get_mut(name) else { return };
-        conference.settle();
+        conference.settle(now);
         let effects = conference.free_effects();
         let txn = conference.begin_write(now);
         let (done, wake) = (conference.is_done(), conference.poll_timeout());

@@ -191,3 +191,42 @@ fn front_end_is_no_relay() {
     let peer = world.net.peer(victim.port);
     assert!(peer.requests.is_empty() && peer.oneways.is_empty());
 }
+
+/// A conference too large to be looked through after each input still meets every deadline: all are asked for a sign of
+/// life in time, also those who came between two looks.
+#[test]
+fn large_conference_meets_its_deadlines() {
+    let (mut world, _alice) = World::with_alice();
+    let mut people = Vec::new();
+    for number in 0..80 {
+        people.push(world.joined(&format!("p{number}"), 7100 + number, FE1));
+        world.net.advance(Duration::from_millis(90));
+    }
+    for one in &mut people {
+        one.forget(&mut world);
+    }
+    // 1800 s less 32 s after the first of them came in.
+    world.net.advance(secs(1768) - Duration::from_millis(90 * 80 + 1));
+    let asked = |world: &mut World, one: &mut Client| {
+        one.inbox(world).iter().filter(|request| *request.method() == Method::Update).count()
+    };
+    assert_eq!(asked(&mut world, &mut people[0]), 0);
+    for one in &mut people {
+        world.net.advance(Duration::from_millis(90));
+        assert_eq!(asked(&mut world, one), 1, "{}", one.user);
+    }
+}
+
+/// The stored CSeq of a subscription follows the real one closely enough for the last NOTIFY of a new owner.
+#[test]
+fn stored_cseq_follows() {
+    let (mut world, mut alice) = World::with_alice();
+    for number in 0..600 {
+        alice.command(&mut world, lock(number % 2 == 0));
+        alice.forget(&mut world);
+    }
+    world.net.kill(FE1);
+    world.net.advance(secs(2));
+    let told = alice.inbox(&mut world).pop().expect("a NOTIFY");
+    assert!((1500..2000).contains(&told.cseq().number), "{}", told.cseq().number);
+}
