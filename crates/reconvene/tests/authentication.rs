@@ -74,6 +74,34 @@ async fn through_a_hop() {
     alice.sees("left sip:bob@example.com").await;
 }
 
+/// D6 with users: the hop dies, the UPDATE by the other one is challenged there, and the repair stays silent.
+#[tokio::test]
+async fn a_route_is_repaired() {
+    let pool = Pool::with_users(1, USERS).await;
+    let (first, second) = (hop(pool.servers()).await, hop(pool.servers()).await);
+    let hops = [first.listen[0], second.listen[0]];
+    let (mut alice, _) = alice_in(&hops).await;
+    patient("the lock", alice.conference.lock()).await.unwrap();
+    first.stop().await;
+    patient("the unlock", alice.conference.unlock()).await.unwrap();
+    alice.sees("properties locked=Some(Bool(false))").await;
+    patient("the message", alice.conference.say("anybody?")).await.unwrap();
+    assert_eq!(alice.transitions(), ["T1 local-join", "T2 joined"]);
+}
+
+/// The same over UDP, where a connection is a pair of addresses.
+#[tokio::test]
+async fn over_udp() {
+    let pool = Pool::with_users(1, USERS).await;
+    let udp = pool.front_ends[0].listen[1];
+    let (mut alice, uri) = alice_in(&[udp]).await;
+    let mut bob = person("bob", "wrong", &[udp]).await;
+    assert_eq!(bob.join(&uri).await.unwrap_err().sip_status(), Some(401));
+    let mut bob = person("bob", "builder", &[udp]).await;
+    bob.join(&uri).await.unwrap();
+    alice.sees("joined sip:bob@example.com attendee").await;
+}
+
 /// Bob's, for whoever uses them.
 fn bobs() -> Credentials {
     Credentials::new("bob@example.com", "builder", "example.com")

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use c3p::uri::ConferenceTarget;
 use sip_core::auth::{Accounts, DigestServer, SharedKey, Verdict};
-use sip_core::{FlowId, IdSource, Method, Request};
+use sip_core::{FlowId, IdSource, Method, Request, TransportKind};
 
 use super::FrontEndCore;
 use super::refusal::{Refusal, SIP_LAYER};
@@ -57,7 +57,15 @@ impl Gate {
     }
 
     /// Why a request does not pass; `None` lets it in.
-    fn judge(&mut self, incoming: &Incoming, ids: &mut dyn IdSource, now: Instant) -> Option<Refusal> {
+    ///
+    /// - `room`: bytes that challenges may take.
+    fn judge(
+        &mut self,
+        incoming: &Incoming,
+        mut room: usize,
+        ids: &mut dyn IdSource,
+        now: Instant,
+    ) -> Option<Refusal> {
         let request = &incoming.request;
         if seal::is_good(&self.key, request) {
             return None;
@@ -85,12 +93,16 @@ impl Gate {
         let realm =
             if self.accounts.serves(domain) { domain.to_ascii_lowercase() } else { self.realm.clone() };
         let challenges = self.server.challenges(&realm, &flow, stale, ids, now);
-        let refusal = Refusal::new(401, SIP_LAYER, "Authentication is required");
-        Some(
-            challenges
-                .iter()
-                .fold(refusal, |refusal, challenge| refusal.with("WWW-Authenticate", challenge.to_string())),
-        )
+        let mut refusal = Refusal::new(401, SIP_LAYER, "Authentication is required");
+        for (index, challenge) in challenges.iter().enumerate() {
+            let line = challenge.to_string();
+            room = room.saturating_sub(line.len() + "WWW-Authenticate: ".len());
+            // The strongest one goes out in any case: nobody could answer otherwise.
+            if index == 0 || room > 0 {
+                refusal = refusal.with("WWW-Authenticate", line);
+            }
+        }
+        Some(refusal)
     }
 
     fn is_known(&mut self, request: &Request, known: &Known) -> bool {
@@ -129,7 +141,12 @@ impl FrontEndCore {
         if is_free(&incoming.request) {
             return true;
         }
-        match gate.judge(incoming, self.endpoint.ids(), now) {
+        let udp =
+            self.endpoint.flow_info(incoming.flow).is_some_and(|info| info.transport == TransportKind::Udp);
+        // The sender of a datagram may be forged: the answer stays below three times its length. Besides the challenges
+        // and what it repeats, it has a status line, a tag and diagnostics.
+        let room = if udp { (2 * incoming.request.raw().len()).saturating_sub(200) } else { usize::MAX };
+        match gate.judge(incoming, room, self.endpoint.ids(), now) {
             None => true,
             Some(refusal) => {
                 self.refuse(incoming, &refusal, now);
