@@ -4,13 +4,15 @@
 //!
 //! # Invariants
 //!
-//! - What is written parses: no value can end its line, and a name that is no token is refused.
+//! - What is written has the lines that it was given: no value can end its line, and a name that is no token is refused.
+//!   That the values fit their headers is asked by `check`.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 
 use crate::header::{CSeq, HeaderName, Method, NameAddr, Selector, Via, lex};
-use crate::message::{Envelope, Request, Response};
+use crate::limits::Limits;
+use crate::message::{Envelope, Message, ParseError, ParseErrorKind, Request, Response};
 use crate::uri::Uri;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -408,6 +410,29 @@ impl RequestDraft {
         top.map_or_else(|| self.uri.clone(), |hop: NameAddr| hop.uri().clone())
     }
 
+    /// The request as its receiver reads it: whoever sends what this gives sends nothing that is malformed.
+    ///
+    /// # Errors
+    ///
+    /// When a header is missing that each request has, a value is none for its header, or a limit is exceeded.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sip_core::header::HeaderName;
+    /// use sip_core::{Limits, Method, ParseErrorKind, RequestDraft, Uri};
+    ///
+    /// let draft = RequestDraft::new(Method::Options, Uri::parse("sip:bob@example.com").unwrap());
+    /// let error = draft.check(&Limits::default()).unwrap_err();
+    /// assert_eq!((error.kind, error.header), (ParseErrorKind::Missing, Some(HeaderName::Via)));
+    /// ```
+    pub fn check(&self, limits: &Limits) -> Result<Request, ParseError> {
+        match Message::parse(self.write(), limits)? {
+            Message::Request(request) => Ok(request),
+            Message::Response(_) => Err(ParseError::at(ParseErrorKind::StartLine, 0)),
+        }
+    }
+
     /// The bytes to send.
     #[must_use]
     pub fn write(&self) -> Bytes {
@@ -510,6 +535,18 @@ impl ResponseDraft {
     pub fn contact(mut self, contact: NameAddr) -> Self {
         self.headers.set("Contact", contact.as_byte_string().clone());
         self
+    }
+
+    /// The response as its receiver reads it; see [`RequestDraft::check`].
+    ///
+    /// # Errors
+    ///
+    /// When a header is missing that each response has, a value is none for its header, or a limit is exceeded.
+    pub fn check(&self, limits: &Limits) -> Result<Response, ParseError> {
+        match Message::parse(self.write(), limits)? {
+            Message::Response(response) => Ok(response),
+            Message::Request(_) => Err(ParseError::at(ParseErrorKind::StartLine, 0)),
+        }
     }
 
     /// The bytes to send.

@@ -1,7 +1,7 @@
 //! Drafts: what is written, and that nothing breaks out of its line.
 
 use super::*;
-use crate::{Limits, Message};
+use crate::HeaderErrorKind;
 
 fn uri(text: &str) -> Uri {
     Uri::parse(text).unwrap()
@@ -135,4 +135,30 @@ fn every_status_has_a_reason() {
     assert!((100..=699).all(|status| !default_reason(status).is_empty()));
     assert_eq!(default_reason(499), "Request Failure");
     assert!(ResponseDraft::bare(9999).write().starts_with(b"SIP/2.0 699 "));
+}
+
+#[test]
+fn check_finds_what_is_malformed() {
+    let limits = Limits::default();
+    let address = |text: &str| text.parse::<NameAddr>().unwrap();
+    let whole = RequestDraft::new(Method::Info, Uri::parse("sip:a@b").unwrap())
+        .header("Via", "SIP/2.0/TCP h;branch=z9hG4bK1")
+        .from(address("<sip:a@b>;tag=1"))
+        .to(address("<sip:a@b>"))
+        .call_id("x")
+        .cseq(1);
+    let read = whole.check(&limits).unwrap();
+    assert_eq!(RequestDraft::from_request(&read), whole);
+    let rows = [
+        (whole.clone().cseq(1).header("CSeq", "2 INFO"), ParseErrorKind::Duplicate),
+        (whole.clone().call_id(""), ParseErrorKind::Value(HeaderErrorKind::Syntax)),
+        (whole.clone().header("Max-Forwards", "many"), ParseErrorKind::Value(HeaderErrorKind::Number)),
+        (RequestDraft { method: Method::Bye, ..whole.clone() }, ParseErrorKind::MethodMismatch),
+    ];
+    for (draft, kind) in rows {
+        assert_eq!(draft.check(&limits).map(|_| ()).map_err(|e| e.kind), Err(kind));
+    }
+    let answer = ResponseDraft::to(&read, 200);
+    assert_eq!(answer.check(&limits).map(|r| r.status()), Ok(200));
+    assert!(ResponseDraft::bare(200).check(&limits).is_err());
 }
