@@ -279,8 +279,11 @@ impl McuCore {
         at: (RoomId, MemberId),
         now: Instant,
     ) {
+        let closed = self.config.key.is_some();
         let Some(member) = self.member_mut(at) else { return };
-        if member.dialog.check_request(request).is_err() {
+        // A captured message that is sent again is not distributed again.
+        let again = closed && *request.method() == Method::Message && member.dialog.repeats(request);
+        if again || member.dialog.check_request(request).is_err() {
             return self.refuse(tx, request, 500, c3p::diagnostics::ids::INTERNAL_ERROR, now);
         }
         self.touch(at, flow, request, now);

@@ -294,6 +294,12 @@ impl Dialog {
         Ok(())
     }
 
+    /// Whether a request has the number of the last one that the other end sent inside the dialog: the same one again, in
+    /// a transaction of its own. [`Self::check_request`] lets it pass, since a request may have come by two ways.
+    pub fn repeats(&self, request: &Request) -> bool {
+        self.remote_has_sent && self.remote_cseq == Some(request.cseq().number)
+    }
+
     /// Takes the Contact of a target refresh (or of its 2xx) as the remote target; `None` changes nothing.
     pub fn refresh_target(&mut self, contact: Option<&NameAddr>) {
         if let Some(contact) = contact {

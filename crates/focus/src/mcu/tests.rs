@@ -308,6 +308,20 @@ fn refused_messages() {
     assert!(scene.net.peer(2).requests.is_empty(), "nothing was distributed");
 }
 
+/// In a pool with users, a captured message that is sent again is not heard again.
+#[test]
+fn repeated_messages_are_refused() {
+    let (mut scene, [mut alice, _bob]) = Scene::with([(1, ALICE), (2, BOB)]);
+    scene.core().config.key = Some(sip_core::auth::SharedKey::new(&mut SeededIds::new(1)));
+    assert_eq!(scene.say(&mut alice, "hello").status(), 200);
+    let number = alice.dialog.local_cseq();
+    let heard = scene.answer_all(2, 200).len();
+    let again = |draft: RequestDraft| draft.cseq(number).body("text/plain; charset=UTF-8", "hello");
+    assert_eq!(scene.ask(&mut alice, Method::Message, again).status(), 500);
+    assert_eq!((heard, scene.answer_all(2, 200).len()), (1, 0));
+    assert_eq!(scene.say(&mut alice, "next").status(), 200);
+}
+
 /// Section 3: typing in both forms is answered 200 and relayed as INFO, at most once per sender and 3 s.
 #[test]
 fn typing_is_relayed() {
