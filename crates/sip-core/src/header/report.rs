@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytestring::ByteString;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 
 use super::lex::{self, Cursor, Fault, fault};
 use super::values::{Lines, number, number_and_params, single, token_and_params, tokens_of};
@@ -189,11 +191,6 @@ pub struct Date {
     pub unix_s: u64,
 }
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const DAY_S: u64 = 86_400;
-
 impl Date {
     /// The date of a system time; earlier ones than 1970 are taken for 1970.
     #[must_use]
@@ -207,27 +204,11 @@ impl Date {
         UNIX_EPOCH + Duration::from_secs(self.unix_s)
     }
 
-    /// `Sat, 13 Nov 2010 23:29:00 GMT`, names and zone compared with case, as RFC 1123 has them.
+    /// `Sat, 13 Nov 2010 23:29:00 GMT`; no other zone. A wrong weekday makes no other time of it.
     fn parse_value(text: &str) -> Option<Self> {
-        let (weekday, rest) = text.split_once(',')?;
-        let mut words = rest.split_ascii_whitespace();
-        let mut word = || words.next();
-        let (day, month, year) = (digits(word()?, 2)?, word()?, digits(word()?, 4)?);
-        let mut clock = word()?.split(':').map(|part| digits(part, 2));
-        let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-        if word()? != "GMT" || word().is_some() || clock.next().is_some() {
-            return None;
-        }
-        let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
-        let in_range = year >= 1970 && (1..=month_days(year, month)).contains(&day);
-        // 60 is a leap second.
-        if !in_range || hour > 23 || minute > 59 || second > 60 {
-            return None;
-        }
-        let days = days_before(year, month) + day - 1;
-        // The weekday is only looked at: a wrong one makes no other time of it.
-        WEEKDAYS.contains(&weekday.trim()).then_some(())?;
-        Some(Self { unix_s: days * DAY_S + hour * 3600 + minute * 60 + second })
+        let parser = DateTimeParser::new().relaxed_weekday(true);
+        let time = parser.parse_timestamp(text).ok().filter(|_| text.ends_with("GMT"))?;
+        u64::try_from(time.as_second()).ok().map(|unix_s| Self { unix_s })
     }
 }
 
@@ -245,50 +226,12 @@ impl TypedHeader for Date {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, seconds) = (self.unix_s / DAY_S, self.unix_s % DAY_S);
-        let (year, month, day) = civil(days);
-        let weekday = WEEKDAYS[(days % 7) as usize];
-        let name = MONTHS[(month - 1) as usize];
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{weekday}, {day:02} {name} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+        // Later than jiff can tell is the last second that it can.
+        let seconds = i64::try_from(self.unix_s).unwrap_or(i64::MAX);
+        let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+        let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&time).map_err(|_| fmt::Error)?;
+        f.write_str(&text)
     }
-}
-
-fn digits(text: &str, count: usize) -> Option<u64> {
-    lex::decimal(text.as_bytes()).filter(|_| text.len() == count)
-}
-
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn month_days(year: u64, month: u64) -> u64 {
-    match month {
-        2 => 28 + u64::from(is_leap(year)),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01 to the first of this month.
-fn days_before(year: u64, month: u64) -> u64 {
-    let leaps = |y: u64| y / 4 - y / 100 + y / 400;
-    let years = (year - 1970) * 365 + leaps(year - 1) - leaps(1969);
-    years + (1..month).map(|m| month_days(year, m)).sum::<u64>()
-}
-
-/// Year, month and day of a number of days since 1970-01-01; years end at 9999.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days.min(days_before(9999, 12) + 30);
-    let mut year = 1970 + days / 366;
-    while days_before(year + 1, 1) <= days {
-        year += 1;
-    }
-    let mut month = 12;
-    while days_before(year, month) > days {
-        month -= 1;
-    }
-    (year, month, days - days_before(year, month) + 1)
 }
 
 /// `ms-diagnostics`: why, for machines: `1000;reason="text";source="host"`. Only the first value is kept.
