@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::client::{ClientCore, ClientOutput, ConferenceId, ScheduleId};
 use crate::event::Event;
-use crate::handle::{Action, COMMANDS_MAX, EndpointConfig, Reply, Scheduled, ToDriver};
+use crate::handle::{Action, COMMANDS_MAX, EndpointConfig, Orphans, Reply, Scheduled, ToDriver};
 use crate::roster::RosterSnapshot;
 use crate::session::{OperationError, OperationId};
 
@@ -24,28 +24,8 @@ use crate::session::{OperationError, OperationId};
 const READERS_MAX: usize = 64;
 
 /// Binds the sockets and spawns the task.
-pub(crate) async fn start(config: EndpointConfig) -> io::Result<mpsc::Sender<ToDriver>> {
-    let most = config.message_bytes_max;
-    let limits = sip_core::Limits::default().with_message_bytes(most).with_body_bytes(most);
-    let transport = Transport::bind(&[], TransportConfig::default().with_limits(limits)).await?;
-    let (tx, rx) = mpsc::channel(COMMANDS_MAX);
-    let mut ua_config = UserAgentConfig::new(config.identity(), config.servers.clone());
-    if !config.register {
-        ua_config = ua_config.without_registration();
-    }
-    ua_config.credentials = config.credentials.clone();
-    let endpoint = Endpoint::new(SipConfig::default(), Box::new(SystemIds::new()));
-    let core = ClientCore::new(UserAgent::new(endpoint, ua_config), config.times);
-    let driver = Driver {
-        core,
-        transport,
-        rx,
-        sessions: HashMap::new(),
-        replies: HashMap::new(),
-        schedules: HashMap::new(),
-        next_schedule: 0,
-        shutdown: Vec::new(),
-    };
+pub(crate) async fn start(config: EndpointConfig, orphans: Orphans) -> io::Result<mpsc::Sender<ToDriver>> {
+    let (driver, tx) = Driver::bind(config, orphans).await?;
     tokio::spawn(driver.run());
     Ok(tx)
 }
@@ -70,13 +50,47 @@ struct Driver {
     schedules: HashMap<ScheduleId, oneshot::Sender<Result<Scheduled, OperationError>>>,
     next_schedule: u64,
     shutdown: Vec<oneshot::Sender<()>>,
+    orphans: Orphans,
+    /// Sessions that are over, to be forgotten if nobody holds them.
+    over: Vec<ConferenceId>,
 }
 
 impl Driver {
+    /// Binds the sockets.
+    async fn bind(config: EndpointConfig, orphans: Orphans) -> io::Result<(Driver, mpsc::Sender<ToDriver>)> {
+        let most = config.message_bytes_max;
+        let limits = sip_core::Limits::default().with_message_bytes(most).with_body_bytes(most);
+        let transport = Transport::bind(&[], TransportConfig::default().with_limits(limits)).await?;
+        let (tx, rx) = mpsc::channel(COMMANDS_MAX);
+        let mut ua_config = UserAgentConfig::new(config.identity(), config.servers.clone());
+        if !config.register {
+            ua_config = ua_config.without_registration();
+        }
+        ua_config.credentials = config.credentials.clone();
+        let endpoint = Endpoint::new(SipConfig::default(), Box::new(SystemIds::new()));
+        let core = ClientCore::new(UserAgent::new(endpoint, ua_config), config.times);
+        let driver = Driver {
+            core,
+            transport,
+            rx,
+            sessions: HashMap::new(),
+            replies: HashMap::new(),
+            schedules: HashMap::new(),
+            next_schedule: 0,
+            shutdown: Vec::new(),
+            orphans,
+            over: Vec::new(),
+        };
+        Ok((driver, tx))
+    }
+
     async fn run(mut self) {
         let mut open = true;
         loop {
             self.drain();
+            if self.rx.is_empty() && self.take_orphans() {
+                continue;
+            }
             if (!open || !self.shutdown.is_empty()) && self.core.is_quiet() {
                 break;
             }
@@ -136,7 +150,9 @@ impl Driver {
                 self.schedules.insert(id, reply);
                 self.core.schedule(id, &options, now());
             }
-            ToDriver::Dropped { id } => self.core.handle_dropped(id, now()),
+            ToDriver::Dropped { id } => self.on_dropped(id),
+            // What waits is looked for when the queue is empty.
+            ToDriver::Wake => {}
             ToDriver::Shutdown { reply } => {
                 self.shutdown.push(reply);
                 self.core.shutdown(now());
@@ -162,6 +178,28 @@ impl Driver {
         while let Some(output) = self.core.poll_output() {
             self.on_output(output);
         }
+        for id in std::mem::take(&mut self.over) {
+            self.forget(id);
+        }
+    }
+
+    fn on_dropped(&mut self, id: ConferenceId) {
+        self.core.handle_dropped(id, now());
+        self.forget(id);
+    }
+
+    /// `true`: there were some.
+    fn take_orphans(&mut self) -> bool {
+        let orphans = self.orphans.take();
+        orphans.iter().for_each(|id| self.on_dropped(*id));
+        !orphans.is_empty()
+    }
+
+    /// Nothing is kept of a session that is over and that nobody holds.
+    fn forget(&mut self, id: ConferenceId) {
+        if !self.core.is_open(id) {
+            self.sessions.remove(&id);
+        }
     }
 
     fn on_output(&mut self, output: ClientOutput) {
@@ -186,6 +224,7 @@ impl Driver {
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.readers.clear();
                 }
+                self.over.push(id);
             }
             ClientOutput::Scheduled { id, result } => {
                 if let Some(reply) = self.schedules.remove(&id) {
@@ -228,5 +267,32 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn driver() -> Driver {
+        let mut config = EndpointConfig::new("sip:bob@example.com".parse().expect("an address"));
+        config.servers.push("tcp:127.0.0.1:9".parse().expect("a server"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (driver, _) = runtime.block_on(Driver::bind(config, Orphans::default())).expect("sockets");
+        driver
+    }
+
+    /// A session that nobody holds leaves nothing in the task.
+    #[test]
+    fn dropped_sessions_are_forgotten() {
+        let mut driver = driver();
+        for id in 0..100 {
+            let id = ConferenceId(id);
+            let (roster, _) = watch::channel(Arc::default());
+            driver.on_message(ToDriver::Open { id, roster });
+            driver.on_message(ToDriver::Dropped { id });
+        }
+        driver.drain();
+        assert!(driver.sessions.is_empty());
     }
 }

@@ -28,8 +28,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -239,21 +239,70 @@ pub(crate) struct Shared {
     next_operation: AtomicU64,
     next_conference: AtomicU64,
     events_max: usize,
+    orphans: Orphans,
+}
+
+/// Sessions whose last handle went while the queue to the task was full: at most those there are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Orphans(Arc<Mutex<Vec<ConferenceId>>>);
+
+impl Orphans {
+    fn add(&self, id: ConferenceId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    }
+
+    /// All of them, once.
+    pub(crate) fn take(&self) -> Vec<ConferenceId> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What handles tell the task that owns the endpoint.
 #[derive(Debug)]
 pub(crate) enum ToDriver {
-    Open { id: ConferenceId, roster: watch::Sender<Arc<RosterSnapshot>> },
-    Subscribe { id: ConferenceId, tx: mpsc::Sender<Event> },
-    Run { id: ConferenceId, op: OperationId, what: Action, reply: Reply },
-    Typing { id: ConferenceId, types: bool },
-    Status { id: ConferenceId, reply: oneshot::Sender<Status> },
-    CallId { id: ConferenceId, mcu: McuType, reply: oneshot::Sender<Option<String>> },
-    Uri { id: ConferenceId, reply: oneshot::Sender<Option<String>> },
-    Schedule { options: ScheduleOptions, reply: oneshot::Sender<Result<Scheduled, OperationError>> },
-    Dropped { id: ConferenceId },
-    Shutdown { reply: oneshot::Sender<()> },
+    Open {
+        id: ConferenceId,
+        roster: watch::Sender<Arc<RosterSnapshot>>,
+    },
+    Subscribe {
+        id: ConferenceId,
+        tx: mpsc::Sender<Event>,
+    },
+    Run {
+        id: ConferenceId,
+        op: OperationId,
+        what: Action,
+        reply: Reply,
+    },
+    Typing {
+        id: ConferenceId,
+        types: bool,
+    },
+    Status {
+        id: ConferenceId,
+        reply: oneshot::Sender<Status>,
+    },
+    CallId {
+        id: ConferenceId,
+        mcu: McuType,
+        reply: oneshot::Sender<Option<String>>,
+    },
+    Uri {
+        id: ConferenceId,
+        reply: oneshot::Sender<Option<String>>,
+    },
+    Schedule {
+        options: ScheduleOptions,
+        reply: oneshot::Sender<Result<Scheduled, OperationError>>,
+    },
+    Dropped {
+        id: ConferenceId,
+    },
+    /// Look for orphans.
+    Wake,
+    Shutdown {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 pub(crate) type Reply = oneshot::Sender<Result<OperationValue, OperationError>>;
@@ -278,6 +327,13 @@ impl Action {
     }
 }
 
+impl Shared {
+    fn new(tx: mpsc::Sender<ToDriver>, events_max: usize, orphans: Orphans) -> Self {
+        let (next_operation, next_conference) = (AtomicU64::new(1), AtomicU64::new(1));
+        Shared { tx, next_operation, next_conference, events_max, orphans }
+    }
+}
+
 impl Endpoint {
     /// Binds sockets and starts the task that owns the endpoint. Nothing is sent before the first join.
     ///
@@ -289,10 +345,9 @@ impl Endpoint {
             return Err(StartError::NoServer);
         }
         let events_max = config.events_max.max(1);
-        let tx = driver::start(config).await.map_err(StartError::Transport)?;
-        let shared =
-            Shared { tx, next_operation: AtomicU64::new(1), next_conference: AtomicU64::new(1), events_max };
-        Ok(Endpoint { shared: Arc::new(shared) })
+        let orphans = Orphans::default();
+        let tx = driver::start(config, orphans.clone()).await.map_err(StartError::Transport)?;
+        Ok(Endpoint { shared: Arc::new(Shared::new(tx, events_max, orphans)) })
     }
 
     /// A conference session in `Idle`.
@@ -344,7 +399,12 @@ struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let _ = self.shared.tx.try_send(ToDriver::Dropped { id: self.id });
+        let dropped = self.shared.tx.try_send(ToDriver::Dropped { id: self.id });
+        if let Err(mpsc::error::TrySendError::Full(_)) = dropped {
+            self.shared.orphans.add(self.id);
+            // The task looks for orphans when it has read all there is; if the queue is full again, it still will.
+            let _ = self.shared.tx.try_send(ToDriver::Wake);
+        }
     }
 }
 
@@ -544,5 +604,29 @@ impl Events {
     /// The next event if there is one now.
     pub fn try_next(&mut self) -> Option<Event> {
         self.rx.try_recv().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Spec section 2, T4: the last handle dropped ends the session, also when the queue to the task is full just then.
+    #[test]
+    fn a_drop_is_not_lost_in_a_full_queue() {
+        let (tx, mut rx) = mpsc::channel(2);
+        let orphans = Orphans::default();
+        let endpoint = Endpoint { shared: Arc::new(Shared::new(tx, 16, orphans.clone())) };
+        let conference = endpoint.conference();
+        conference.typing(true);
+        drop(conference);
+        assert_eq!(orphans.take(), [ConferenceId(1)]);
+        assert!(orphans.take().is_empty(), "once");
+        assert!(matches!(rx.try_recv(), Ok(ToDriver::Open { .. })));
+        assert!(matches!(rx.try_recv(), Ok(ToDriver::Typing { .. })));
+        drop(endpoint.conference());
+        assert!(matches!(rx.try_recv(), Ok(ToDriver::Open { .. })));
+        assert!(matches!(rx.try_recv(), Ok(ToDriver::Dropped { id: ConferenceId(2) })));
+        assert!(orphans.take().is_empty(), "the queue had room");
     }
 }

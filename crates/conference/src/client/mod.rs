@@ -263,6 +263,12 @@ impl ClientCore {
         call.state().is_up().then(|| call.call_id().to_owned())
     }
 
+    /// Whether there still is a session with this id: until it is over and its last handle is gone.
+    #[must_use]
+    pub fn is_open(&self, id: ConferenceId) -> bool {
+        self.conversations.contains_key(&id)
+    }
+
     /// Whether every session is over or was never begun.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
