@@ -57,7 +57,7 @@ fn reason(transition: TransitionId, cause: Cause) -> Option<(&'static str, &'sta
             "look whether a front end of the pool is alive, and join again",
         ),
         (T9, _) => ("the conference could not be joined", "check the URI and the servers"),
-        (T14a, Cause::LobbyTimeout) | (T14c, Cause::LobbyTimeout) => (
+        (T14a | T14c | T15, Cause::LobbyTimeout) => (
             "nobody let us in from the lobby in time",
             "ask a presenter, then join again (--lobby-timeout waits longer)",
         ),
@@ -90,6 +90,7 @@ mod tests {
             (T14a, Cause::LobbyTimeout, false),
             (T14c, Cause::LobbyTimeout, false),
             (T15, Cause::GaveUp, false),
+            (T15, Cause::LobbyTimeout, false),
         ];
         for (transition, cause, fine) in table {
             let failed = reason(transition, cause).is_some();
