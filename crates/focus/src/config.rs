@@ -45,6 +45,8 @@ pub struct Timers {
     pub conference_life: Duration,
     /// Longest lifetime of a registration.
     pub registration: Duration,
+    /// Gap between two looks for what has expired in the store.
+    pub clean_up: Duration,
     /// Gap between two tries of a write while the store is unavailable.
     pub store_retry: Duration,
     /// How long a change may wait for the store before its requester gets 503.
@@ -71,6 +73,7 @@ impl Default for Timers {
             repair_subscribe: Duration::from_secs(10),
             conference_life: Duration::from_secs(8 * 3600),
             registration: Duration::from_secs(7200),
+            clean_up: Duration::from_secs(3600),
             store_retry: Duration::from_millis(200),
             store_patience: Duration::from_secs(10),
         }

@@ -186,13 +186,7 @@ impl Conference {
         };
         match sent {
             Sent::Farewell | Sent::Over { .. } => {}
-            Sent::Notify { person } => {
-                if let (Some(481), Some(found)) = (status, self.people.get_mut(&person)) {
-                    found.watch = None;
-                    found.record.subscription = None;
-                    self.store_person(&person);
-                }
-            }
+            Sent::Notify { person } => self.notified(&person, status),
             Sent::Probe { person } => self.probed(&person, status, cx),
             Sent::Result { person, body, repaired } => match status {
                 Some(481) => self.forgotten(&person, cx),
@@ -208,6 +202,25 @@ impl Conference {
                         focus.dialog.refresh_target(response.contact());
                     }
                     self.send_result(&person, body, true);
+                }
+            }
+        }
+    }
+
+    /// A NOTIFY was answered, or not.
+    fn notified(&mut self, person: &PersonKey, status: Option<u16>) {
+        let Some(found) = self.people.get_mut(person) else { return };
+        match status {
+            Some(200..=299) => {}
+            Some(481) => {
+                found.watch = None;
+                found.record.subscription = None;
+                self.store_person(person);
+            }
+            // This document is lost: the next one has to make up for it.
+            Some(_) | None => {
+                if let Some(watch) = &mut found.watch {
+                    watch.needs_full = true;
                 }
             }
         }

@@ -64,6 +64,10 @@ pub(super) enum Wanted {
     Verify { name: String, held: Box<super::ownership::Held> },
     /// The head, because the own lease had run out.
     Check { name: String },
+    /// All bindings, to find those that ran out.
+    Bindings,
+    /// All heads, to find those that expired.
+    Heads,
     /// What is left of an expired conference.
     Expired { name: String, revision: u64 },
     /// What is left of an ended conference: some have heard of the end.

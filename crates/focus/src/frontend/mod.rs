@@ -3,6 +3,7 @@
 //! Conferences are owned one by one: a lease in the pool store, a fencing epoch, and compare-and-set decide who acts for
 //! which. A front end takes any request of any client: for its own conferences it answers, for others' it is a hop.
 
+mod cleanup;
 mod core;
 mod dispatch;
 mod ended;

@@ -37,6 +37,7 @@ pub(super) struct PoolState {
     read_again: bool,
     /// The owned conference that was looked at last, to see whether it is still ours.
     looked_at: String,
+    clean_at: Instant,
     sweeping: bool,
     sweep_again: bool,
     pub(super) draining: bool,
@@ -63,6 +64,7 @@ impl PoolState {
             read_begun: None,
             read_again: false,
             looked_at: String::new(),
+            clean_at: now,
             sweeping: false,
             sweep_again: false,
             draining: false,
@@ -123,7 +125,11 @@ impl FrontEndCore {
         let renew = (!self.pool.renewing && !self.pool.replaced).then_some(self.pool.renew_at);
         let read = (!self.pool.reading).then_some(self.pool.read_at);
         let far = self.pool.begun + Duration::from_secs(3600);
-        [renew, read, self.nodes.poll_timeout()].into_iter().flatten().min().unwrap_or(far)
+        [renew, read, Some(self.pool.clean_at), self.nodes.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(far)
     }
 
     pub(super) fn pool_due(&mut self, now: Instant) {
@@ -134,6 +140,10 @@ impl FrontEndCore {
             self.pool.reading = true;
             self.pool.read_begun = Some(now);
             self.want(StoreOp::List(key::NODES.to_owned()), Wanted::Nodes);
+        }
+        if self.pool.clean_at <= now {
+            self.pool.clean_at = now + self.config.timers.clean_up;
+            self.clean_up();
         }
         self.heartbeats(now);
     }

@@ -208,6 +208,8 @@ impl FrontEndCore {
             Wanted::Nodes => self.on_nodes(result, now),
             Wanted::Sweep => self.on_sweep(result, now),
             Wanted::Expired { name, revision } => self.on_expired(&name, revision, result),
+            Wanted::Bindings => self.on_bindings(result, now),
+            Wanted::Heads => self.on_heads(result, now),
             Wanted::Told { name } => self.on_told(&name, result),
             Wanted::Head { name } => self.on_head(&name, result, now),
             Wanted::Claim { name, head, took_over } => self.on_claim(name, head, took_over, result, now),

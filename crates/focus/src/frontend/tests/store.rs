@@ -1,10 +1,12 @@
 //! The store fails: nothing leaves before it is durable, nothing is lost or done twice, nobody is moved.
 
 use c3p::command::{Code, Command, CommandResult, ConferenceKey};
-use sip_core::{Core, Transmit, TransportInput};
+use sip_core::{Core, Method, Transmit, TransportInput};
 
 use super::*;
-use crate::store::{StoreError, StoreOp};
+use crate::record::key;
+use crate::store::{PoolStore, StoreError, StoreOp};
+use crate::testnet::ready;
 
 /// What happens to the store's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,4 +237,37 @@ fn failing_writes_are_not_a_busy_loop() {
     world.net.advance(secs(1));
     let (_, answer) = world.net.peer(bob.port).responses.pop_back().expect("an answer");
     assert_eq!(answer.status(), 200, "the next life of the conference");
+}
+
+/// Nothing stays in the store for ever: a binding that ran out and a conference that expired go away by themselves.
+#[test]
+fn what_expired_goes_away() {
+    let mut world = World { net: Net::new() };
+    let mut config = FrontEndConfig::new("fe1", vec![tcp(FE1)]).with_mcu_types(vec!["chat".to_owned()]);
+    config.timers.conference_life = secs(600);
+    config.timers.registration = secs(600);
+    config.timers.clean_up = secs(60);
+    let wall = "2030-01-01T00:00:00Z".parse().expect("a time");
+    world.net.add(FE1, FrontEndCore::new(config, Box::new(SeededIds::new(1)), world.net.now, wall));
+    world.net.advance(secs(2));
+    let mut alice = world.client("alice", 7001, FE1);
+    alice.schedule(&mut world);
+    alice.join(&mut world);
+    let mut register = alice.initial(Method::Register, "sip:alice@example.com");
+    register.set_header("To", "<sip:alice@example.com>");
+    assert_eq!(alice.ask(&mut world, register).status(), 200);
+    let left = |world: &World| {
+        let list = |prefix| ready(world.net.store.list(prefix)).expect("a store").len();
+        (list(key::HEADS), list("conf/"), list(key::BINDINGS))
+    };
+    assert_eq!(left(&world), (1, 1, 1));
+    // Whether she heard of the end is not known, so that more than the head is left.
+    world.net.peer(alice.port).auto = None;
+    let end = ConferenceKey::Entity(CONFERENCE.to_owned());
+    assert_eq!(alice.command(&mut world, Command::DeleteConference { key: end }).status(), 202);
+    world.net.advance(secs(500));
+    let (heads, of_alice, bindings) = left(&world);
+    assert!((heads, bindings) == (1, 1) && of_alice > 0, "it may begin again");
+    world.net.advance(secs(200));
+    assert_eq!(left(&world), (0, 0, 0));
 }
