@@ -38,7 +38,7 @@ pub(super) enum Asked {
     /// An order to an MCU.
     Mcu { name: String, mcu: String, instance: String, order: McuOrder },
     /// A sign of life asked of a node.
-    Heartbeat { node: String },
+    Heartbeat { node: String, number: u64 },
 }
 
 /// What one of the front end's store requests was for.
@@ -387,20 +387,19 @@ impl FrontEndCore {
                     conference.on_mcu_answer(&mcu, &instance, order, answer, cx);
                 });
             }
-            Asked::Heartbeat { node } => {
-                let next = now + self.config.timers.heartbeat;
+            Asked::Heartbeat { node, number } => {
                 let answered = matches!(outcome, Outcome::Response(_));
-                if !answered {
+                if !answered && self.nodes.waits_for(&node, number) {
                     self.drop_silent_flow(&node);
                 }
-                let event = self.nodes.heartbeat(&node, answered, next);
+                let event = self.nodes.heartbeat(&node, number, answered);
                 self.on_node_events(event.into_iter().collect(), now);
             }
         }
     }
 
     /// A connection to a node that says nothing may be half open: the next request makes another one.
-    fn drop_silent_flow(&mut self, node: &str) {
+    pub(super) fn drop_silent_flow(&mut self, node: &str) {
         let address = self.nodes.get(node).and_then(|node| node.address);
         let flow = address.and_then(|address| self.endpoint.flow_to(address.transport, address.addr));
         if let Some(flow) = flow {

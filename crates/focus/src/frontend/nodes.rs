@@ -40,8 +40,22 @@ pub(crate) struct Node {
     silence: Duration,
     dead: bool,
     missed: u8,
-    /// When the next heartbeat is due; `None` while one is under way.
-    pub(crate) heartbeat_at: Option<Instant>,
+    /// When the next heartbeat is due.
+    heartbeat_at: Instant,
+    /// The number of the last one.
+    heartbeat: u64,
+    /// It was neither answered nor counted as missed.
+    waiting: bool,
+}
+
+/// Heartbeats to send, and what those told that were not answered until now.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    /// To whom, where, and the number.
+    pub(crate) send: Vec<(String, ListenAddr, u64)>,
+    /// Who missed one.
+    pub(crate) silent: Vec<String>,
+    pub(crate) events: Vec<NodeEvent>,
 }
 
 /// All nodes but the own one.
@@ -119,7 +133,7 @@ impl Nodes {
             node.silence = Duration::ZERO;
             node.missed = 0;
             if std::mem::take(&mut node.dead) {
-                node.heartbeat_at = Some(now);
+                node.heartbeat_at = now;
                 events.push(NodeEvent::Appeared { name });
             }
         } else {
@@ -153,44 +167,50 @@ impl Nodes {
     pub(crate) fn flow_lost(&mut self, addr: std::net::SocketAddr, now: Instant) {
         for node in self.nodes.values_mut() {
             if node.address.is_some_and(|known| known.addr == addr) {
-                node.heartbeat_at = Some(now);
+                node.heartbeat_at = now;
             }
         }
     }
 
-    /// A heartbeat was answered, or not.
-    pub(crate) fn heartbeat(&mut self, name: &str, answered: bool, next: Instant) -> Option<NodeEvent> {
+    /// Whether the heartbeat of this number is the one that is waited for.
+    pub(crate) fn waits_for(&self, name: &str, number: u64) -> bool {
+        self.nodes.get(name).is_some_and(|node| node.waiting && node.heartbeat == number)
+    }
+
+    /// A heartbeat was answered, or cannot be any more.
+    pub(crate) fn heartbeat(&mut self, name: &str, number: u64, answered: bool) -> Option<NodeEvent> {
+        let waited = self.waits_for(name, number);
         let node = self.nodes.get_mut(name)?;
-        node.heartbeat_at = Some(next);
-        if answered {
-            node.missed = 0;
-            // A front end is alive again when its beat moves; an MCU has no other sign than this.
-            if node.record.kind == NodeKind::Mcu && std::mem::take(&mut node.dead) {
-                return Some(NodeEvent::Appeared { name: name.to_owned() });
-            }
-            return None;
+        if !answered {
+            return if waited { node.miss() } else { None };
         }
-        node.missed = node.missed.saturating_add(1);
-        let dead = node.missed >= MISSED_MAX && node.record.kind == NodeKind::Mcu;
-        (dead && !std::mem::replace(&mut node.dead, true))
-            .then(|| NodeEvent::Died { name: name.to_owned(), why: "it misses its heartbeats" })
+        node.waiting &= !waited;
+        node.missed = 0;
+        // A front end is alive again when its beat moves; an MCU has no other sign than this.
+        let back = node.record.kind == NodeKind::Mcu && std::mem::take(&mut node.dead);
+        back.then(|| NodeEvent::Appeared { name: name.to_owned() })
     }
 
-    /// Nodes whose heartbeat is due; each is then under way until [`Self::heartbeat`].
-    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<(String, ListenAddr)> {
-        let mut due = Vec::new();
-        for (name, node) in &mut self.nodes {
-            let (Some(address), Some(at)) = (node.address, node.heartbeat_at) else { continue };
-            if at <= now {
-                node.heartbeat_at = None;
-                due.push((name.clone(), address));
+    /// Nodes whose heartbeat is due. One that has not answered the last one by now has missed it: a node that hangs does
+    /// not say so.
+    pub(crate) fn take_due(&mut self, now: Instant, gap: Duration) -> Due {
+        let mut due = Due::default();
+        for (name, node) in self.nodes.iter_mut().filter(|(_, node)| node.heartbeat_at <= now) {
+            let Some(address) = node.address else { continue };
+            if node.waiting {
+                due.silent.push(name.clone());
+                due.events.extend(node.miss());
             }
+            node.heartbeat += 1;
+            node.waiting = true;
+            node.heartbeat_at = now + gap;
+            due.send.push((name.clone(), address, node.heartbeat));
         }
         due
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.nodes.values().filter(|node| node.address.is_some()).filter_map(|node| node.heartbeat_at).min()
+        self.nodes.values().filter(|node| node.address.is_some()).map(|node| node.heartbeat_at).min()
     }
 
     /// What is known of a conference's owner. Who has not read the pool lately (it was paused, or the store is down) knows
@@ -269,7 +289,25 @@ impl Nodes {
 impl Node {
     fn new(record: NodeRecord, now: Instant) -> Self {
         let address = interior_address(&record.listen);
-        Self { record, address, silence: Duration::ZERO, dead: false, missed: 0, heartbeat_at: Some(now) }
+        Self {
+            record,
+            address,
+            silence: Duration::ZERO,
+            dead: false,
+            missed: 0,
+            heartbeat_at: now,
+            heartbeat: 0,
+            waiting: false,
+        }
+    }
+
+    /// A heartbeat was not answered.
+    fn miss(&mut self) -> Option<NodeEvent> {
+        self.waiting = false;
+        self.missed = self.missed.saturating_add(1);
+        let dead = self.missed >= MISSED_MAX && self.record.kind == NodeKind::Mcu;
+        (dead && !std::mem::replace(&mut self.dead, true))
+            .then(|| NodeEvent::Died { name: self.record.name.clone(), why: "it misses its heartbeats" })
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -289,6 +327,7 @@ mod tests {
     use crate::record::VERSION;
 
     const LEASE: Duration = Duration::from_secs(10);
+    const GAP: Duration = Duration::from_secs(5);
 
     fn record(name: &str, incarnation: &str, beat: u64) -> NodeRecord {
         NodeRecord {
@@ -362,11 +401,17 @@ mod tests {
             assert!(!events.iter().any(|event| matches!(event, NodeEvent::Died { .. })));
         }
         assert_eq!(nodes.mcus("chat").count(), 1);
-        assert_eq!(nodes.take_due(start).len(), 1);
-        assert_eq!(nodes.heartbeat("im", false, start), None);
-        assert_eq!(nodes.heartbeat("im", false, start), None);
-        assert!(matches!(nodes.heartbeat("im", false, start), Some(NodeEvent::Died { .. })));
+        let beat = |seconds| start + GAP * seconds;
+        assert_eq!(nodes.take_due(beat(0), GAP).send.len(), 1);
+        assert!(nodes.take_due(beat(0), GAP).send.is_empty());
+        // One that cannot be answered any more, one that is just not answered; each counts once.
+        assert_eq!(nodes.heartbeat("im", 1, false), None);
+        assert_eq!(nodes.heartbeat("im", 1, false), None);
+        assert!(nodes.take_due(beat(1), GAP).silent.is_empty());
+        assert_eq!(nodes.take_due(beat(2), GAP).silent, ["im"]);
+        assert_eq!(nodes.heartbeat("im", 2, false), None);
+        assert!(matches!(nodes.take_due(beat(3), GAP).events[..], [NodeEvent::Died { .. }]));
         assert_eq!(nodes.mcus("chat").count(), 0);
-        assert!(matches!(nodes.heartbeat("im", true, start), Some(NodeEvent::Appeared { .. })));
+        assert!(matches!(nodes.heartbeat("im", 4, true), Some(NodeEvent::Appeared { .. })));
     }
 }

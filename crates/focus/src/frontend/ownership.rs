@@ -540,9 +540,14 @@ impl FrontEndCore {
             return self.refuse(&held.incoming, &refusal.with("Retry-After", "10"), now);
         };
         let stored = entries.first().and_then(|entry| ConferenceHead::decode(&entry.value).ok());
-        let ours = stored.as_ref().is_some_and(|head| head.owner.as_ref() == Some(&self.me));
+        // What was read before the own claim tells nothing about it.
+        let ours = |conference: &Conference| {
+            stored.as_ref().is_some_and(|head| head.epoch <= conference.head().epoch)
+        };
         match self.slots.get(name) {
-            Some(Slot::Owned(conference)) if ours && !conference.is_closed() => self.deliver(name, held, now),
+            Some(Slot::Owned(conference)) if ours(conference) && !conference.is_closed() => {
+                self.deliver(name, held, now)
+            }
             Some(Slot::Owned(conference)) if conference.is_closed() && !conference.is_done() => {
                 if held.until <= now {
                     return self.expire(&held, now);

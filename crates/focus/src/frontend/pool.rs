@@ -340,7 +340,12 @@ impl FrontEndCore {
 
     /// Asks those whose heartbeat is due for a sign of life.
     pub(super) fn heartbeats(&mut self, now: Instant) {
-        for (node, address) in self.nodes.take_due(now) {
+        let due = self.nodes.take_due(now, self.config.timers.heartbeat);
+        for node in due.silent {
+            self.drop_silent_flow(&node);
+        }
+        self.on_node_events(due.events, now);
+        for (node, address, number) in due.send {
             let Some(own) = self.interior_address() else { continue };
             let from = NameAddr::new(Uri::for_addr(None, own.addr, own.transport))
                 .with_tag(&self.endpoint.new_token());
@@ -353,7 +358,7 @@ impl FrontEndCore {
                 .cseq(1);
             let target = Target::Address { transport: address.transport, addr: address.addr };
             let tx = self.endpoint.send_request(draft, target, now);
-            self.asked.insert(tx, Asked::Heartbeat { node });
+            self.asked.insert(tx, Asked::Heartbeat { node, number });
         }
     }
 

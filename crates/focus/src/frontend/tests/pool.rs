@@ -234,3 +234,25 @@ fn idle_owner_learns_that_it_was_deposed() {
     world.net.advance(secs(4));
     assert_eq!(world.net.node::<FrontEndCore>(FE1).conferences(), 0);
 }
+
+/// An MCU that hangs, its connections open, is dead after three heartbeats of five seconds, not after three timeouts of SIP.
+#[test]
+fn hanging_mcu_is_failed_over() {
+    let (mut world, mut alice) = World::with_alice();
+    world.add_mcu(MCU2, "im2");
+    world.net.advance(secs(1));
+    alice.forget(&mut world);
+    world.net.mute(MCU);
+    world.net.advance(secs(9));
+    assert!(alice.documents(&mut world).is_empty(), "one missed is nothing");
+    world.net.advance(secs(12));
+    let statuses: Vec<McuStatus> = alice
+        .documents(&mut world)
+        .iter()
+        .filter_map(|one| one.mcu_view(McuType::Im).map(c3p::info::EntityView::mcu_status))
+        .collect();
+    assert_eq!(
+        (statuses.first(), statuses.last()),
+        (Some(&McuStatus::FailingOver), Some(&McuStatus::Active))
+    );
+}
