@@ -102,7 +102,9 @@ impl Index {
 
     /// The values of Route or of Record-Route, topmost first.
     pub(crate) fn hops(&self, name: HeaderName, head: &ByteString) -> Box<[NameAddr]> {
-        self.hops.iter().filter(|(n, _)| *n == name).map(|(_, found)| found.value(head)).collect()
+        let mut made = Vec::with_capacity(self.hops.iter().filter(|(n, _)| *n == name).count());
+        made.extend(self.hops.iter().filter(|(n, _)| *n == name).map(|(_, found)| found.value(head)));
+        made.into_boxed_slice()
     }
 
     /// Whether there is a value of Route or of Record-Route.

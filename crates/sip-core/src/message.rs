@@ -12,7 +12,6 @@
 //!
 //! Not here: message boundaries on a stream ([`crate::framing`]), writing ([`crate::build`]).
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -138,8 +137,8 @@ fn not_utf8(head: &[u8]) -> ParseError {
 
 /// What a message looks like before any value is read: its start line, its headers, where its body begins.
 ///
-/// All structural checks were made: line ends, names, NUL, UTF-8, [`Limits`]. Nothing is typed, and nothing is copied unless
-/// a value goes over several lines. For who forwards, counts or filters; [`Message`] is for who acts.
+/// All structural checks were made: line ends, names, NUL, UTF-8, [`Limits`]. Nothing is typed, and nothing is copied before
+/// a value that goes over several lines is asked for. For who forwards, counts or filters; [`Message`] is for who acts.
 ///
 /// # Examples
 ///
@@ -155,7 +154,9 @@ fn not_utf8(head: &[u8]) -> ParseError {
 /// ```
 #[derive(Debug)]
 pub struct Outline<'a> {
-    head: Cow<'a, str>,
+    head: &'a str,
+    /// The same without line ends in values; made when it is first needed.
+    unfolded: OnceLock<String>,
     scan: Scan,
 }
 
@@ -168,9 +169,7 @@ impl<'a> Outline<'a> {
     pub fn parse(raw: &'a [u8], limits: &Limits) -> Result<Self, ParseError> {
         let scan = scan::scan(raw, limits)?;
         let head = std::str::from_utf8(&raw[..scan.body]).map_err(|_| not_utf8(&raw[..scan.body]))?;
-        let head =
-            if scan.folded { Cow::Owned(scan::unfolded(head, &scan.lines)) } else { Cow::Borrowed(head) };
-        Ok(Self { head, scan })
+        Ok(Self { head, unfolded: OnceLock::new(), scan })
     }
 
     /// The first line that is not empty.
@@ -182,7 +181,11 @@ impl<'a> Outline<'a> {
     /// All headers in wire order.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
-        Headers::new(&self.head, &self.scan.lines)
+        let text = match self.scan.folded {
+            true => self.unfolded.get_or_init(|| scan::unfolded(self.head, &self.scan.lines)),
+            false => self.head,
+        };
+        Headers::new(text, &self.scan.lines)
     }
 
     /// Where the body begins.

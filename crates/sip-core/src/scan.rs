@@ -44,13 +44,15 @@ pub(crate) fn scan(raw: &[u8], limits: &Limits) -> Result<Scan, ParseError> {
         }
         if is_space(raw[from]) {
             continue_line(&mut scan.lines, raw, from, to, limits)?;
+            scan.folded = true;
         } else {
             pass.check_count(scan.lines.len())?;
             scan.lines.push(header_line(raw, from, to, limits)?);
         }
     }
     scan.body = pass.at;
-    scan.folded = scan.lines.iter().any(|l| l.folded);
+    // A header that only begins in its second line has a value of one line.
+    scan.folded = scan.folded && scan.lines.iter().any(|l| l.folded);
     check_controls(&raw[start..scan.body], start, pass.crlf)?;
     check_same_name(&scan.lines, raw, limits)?;
     Ok(scan)
@@ -66,6 +68,7 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     /// The next line without its end.
+    #[inline]
     fn line(&mut self) -> Result<(usize, usize), ParseError> {
         let from = self.at;
         let Some(len) = memchr(b'\n', &self.raw[from..]) else {
@@ -106,11 +109,12 @@ fn header_line(raw: &[u8], from: usize, to: usize, limits: &Limits) -> Result<Li
     if resolved == HeaderName::Other && (name.is_empty() || !name.iter().all(|b| is_token(*b))) {
         return Err(bad);
     }
-    let (value, end) = trimmed(line, colon + 1, line.len());
+    let rest = trim_start(&line[colon + 1..]);
+    let value = line.len() - rest.len();
     Ok(Line {
         start: from as u32,
         value: value as u16,
-        end: end as u16,
+        end: (value + trim_end(rest).len()) as u16,
         name_len: name.len() as u16,
         name: resolved,
         folded: false,
@@ -132,13 +136,18 @@ fn first_colon(line: &[u8]) -> Option<usize> {
     rest.iter().position(|b| *b == b':').map(|at| words.len() * 8 + at)
 }
 
-fn trim_end(mut name: &[u8]) -> &[u8] {
-    while let [rest @ .., last] = name
-        && is_space(*last)
-    {
-        name = rest;
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
     }
-    name
+    text
+}
+
+fn trim_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 fn continue_line(
@@ -155,54 +164,53 @@ fn continue_line(
     if to - start > line_max(limits) {
         return Err(ParseError::at(ParseErrorKind::LineTooLong, start));
     }
-    let (value, end) = trimmed(raw, from, to);
-    if value < end {
+    let rest = trim_start(&raw[from..to]);
+    if !rest.is_empty() {
+        let value = to - rest.len() - start;
         if line.value == line.end {
-            line.value = (value - start) as u16;
+            line.value = value as u16;
         } else {
             line.folded = true;
         }
-        line.end = (end - start) as u16;
+        line.end = (value + trim_end(rest).len()) as u16;
     }
     Ok(())
-}
-
-fn trimmed(text: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {
-    while from < to && is_space(text[from]) {
-        from += 1;
-    }
-    while from < to && is_space(text[to - 1]) {
-        to -= 1;
-    }
-    (from, to)
 }
 
 /// CR only before LF; NUL only escaped in a quoted string.
 fn check_controls(head: &[u8], offset: usize, crlf: usize) -> Result<(), ParseError> {
     let (returns, nul) = controls(head);
-    if returns != crlf {
-        let bad = memchr::memchr_iter(b'\r', head).find(|at| head.get(at + 1) != Some(&b'\n')).unwrap_or(0);
-        return Err(ParseError::at(ParseErrorKind::LineEnd, offset + bad));
+    if returns == crlf && !nul { Ok(()) } else { check_each_control(head, offset) }
+}
+
+#[cold]
+fn check_each_control(head: &[u8], offset: usize) -> Result<(), ParseError> {
+    if let Some(at) = memchr::memchr_iter(b'\r', head).find(|at| head.get(at + 1) != Some(&b'\n')) {
+        return Err(ParseError::at(ParseErrorKind::LineEnd, offset + at));
     }
-    let unescaped = |at: &usize| *at == 0 || head[at - 1] != b'\\';
-    match memchr::memchr_iter(0, if nul { head } else { &[] }).find(unescaped) {
+    match memchr::memchr_iter(0, head).find(|at| *at == 0 || head[at - 1] != b'\\') {
         Some(at) => Err(ParseError::at(ParseErrorKind::Nul, offset + at)),
         None => Ok(()),
     }
 }
 
-/// How many CR there are, and whether there is a NUL; both in one pass that the compiler makes a vector's.
+/// How many CR there are, and whether there is a NUL; in blocks, of which the compiler makes vectors.
 fn controls(head: &[u8]) -> (usize, bool) {
-    let (mut returns, mut nul) = (0, 0);
-    for part in head.chunks(usize::from(u8::MAX) & !15) {
+    let (blocks, rest) = head.as_chunks::<128>();
+    let (mut returns, mut least) = (0, u8::MAX);
+    for block in blocks {
         let mut count = 0_u8;
-        for b in part {
+        for b in block {
             count += u8::from(*b == b'\r');
-            nul |= u8::from(*b == 0);
+            least = least.min(*b);
         }
         returns += usize::from(count);
     }
-    (returns, nul != 0)
+    for b in rest {
+        returns += usize::from(*b == b'\r');
+        least = least.min(*b);
+    }
+    (returns, least == 0)
 }
 
 /// The limit on lines of one name. Only a message with that many lines at all can exceed it.

@@ -25,6 +25,11 @@ impl Span {
         &text[usize::from(self.start)..usize::from(self.end)]
     }
 
+    /// The same of the bytes of a text: no look at its characters.
+    pub(crate) fn in_bytes(self, text: &[u8]) -> &[u8] {
+        &text[usize::from(self.start)..usize::from(self.end)]
+    }
+
     pub(crate) fn is_empty(self) -> bool {
         self.start == self.end
     }
@@ -224,11 +229,16 @@ impl<'a> Cursor<'a> {
     /// Takes a decimal number of at most 16 bits.
     pub(crate) fn port(&mut self) -> Result<u16, Fault> {
         let start = self.at;
-        digits(self)?;
-        match decimal(&self.text[start..self.at]) {
-            Some(port) if port <= u64::from(u16::MAX) => Ok(port as u16),
-            Some(_) | None => fault(HeaderErrorKind::Number, start),
+        let mut port = 0_u32;
+        while let Some(digit) = self.peek().map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
+            // What is too large stays too large.
+            port = (port * 10 + u32::from(digit)).min(1 << 16);
+            self.at += 1;
         }
+        if self.at == start {
+            return fault(HeaderErrorKind::Syntax, start);
+        }
+        u16::try_from(port).or(fault(HeaderErrorKind::Number, start))
     }
 
     /// Checks `*(;name[=value])` up to the end of the text and gives its span; `each` sees name and value with quotes.

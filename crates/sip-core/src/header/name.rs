@@ -105,6 +105,7 @@ impl HeaderName {
         Self::resolve_bytes(name.as_bytes())
     }
 
+    #[inline]
     pub(crate) fn resolve_bytes(name: &[u8]) -> Self {
         match name {
             [] => Self::Other,

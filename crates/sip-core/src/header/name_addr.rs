@@ -287,7 +287,7 @@ impl Found {
         let mut tag = Span::default();
         let mut twice = None;
         let params = cursor.params(|name, value| {
-            if name.of(text).eq_ignore_ascii_case("tag") {
+            if name.in_bytes(text.as_bytes()).eq_ignore_ascii_case(b"tag") {
                 twice = (tag != Span::default()).then_some(usize::from(name.start)).or(twice);
                 tag = value;
             }

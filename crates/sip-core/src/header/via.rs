@@ -290,7 +290,7 @@ impl ViaParts {
         let mut branch = None;
         let mut twice = None;
         let params = cursor.params(|name, value| {
-            if name.of(item).eq_ignore_ascii_case("branch") {
+            if name.in_bytes(item.as_bytes()).eq_ignore_ascii_case(b"branch") {
                 twice = branch.map(|_| usize::from(name.start)).or(twice);
                 branch = Some(value);
             }
@@ -305,6 +305,11 @@ impl ViaParts {
 
 /// `SIP / 2.0 / transport` with blanks as the grammar allows, and the blank after it; the span of the transport.
 fn protocol(cursor: &mut Cursor<'_>, text: &str) -> Result<Span, Fault> {
+    // As nearly everybody writes it; the rest is for those who use the liberties of the grammar.
+    if cursor.rest().starts_with(b"SIP/2.0/") {
+        cursor.at += b"SIP/2.0/".len();
+        return transport(cursor);
+    }
     for expected in ["SIP", "2.0"] {
         let at = cursor.at;
         let found = cursor.take(lex::token)?;
@@ -317,6 +322,11 @@ fn protocol(cursor: &mut Cursor<'_>, text: &str) -> Result<Span, Fault> {
         }
         cursor.skip_space();
     }
+    transport(cursor)
+}
+
+fn transport(cursor: &mut Cursor<'_>) -> Result<Span, Fault> {
+    cursor.skip_space();
     let transport = cursor.take(lex::token)?;
     if !cursor.peek().is_some_and(lex::is_space) {
         return fault(HeaderErrorKind::Syntax, cursor.at);
