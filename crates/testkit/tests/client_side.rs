@@ -6,7 +6,7 @@ use std::time::Duration;
 use conference::session::{OperationError, Reason, SessionState};
 use sip_core::Method;
 use testkit::journal::{App, HostId};
-use testkit::mock::Action;
+use testkit::mock::{Action, MockFocus};
 use testkit::scenario::{Scenario, Topology};
 use testkit::wire::Wire;
 
@@ -176,6 +176,7 @@ fn probation_is_waited_for() {
 #[test]
 fn subscription_that_ran_out_is_made_anew() {
     let (mut scenario, bob) = Scenario::connected(Topology::Direct);
+    scenario.run(10);
     let mark = scenario.mark();
     scenario.focus(|focus, now| focus.end_subscription(BOB, "timeout", now));
     scenario.run(1);
@@ -294,4 +295,55 @@ fn broken_way_of_a_call_is_a_hint() {
     let calls: Vec<String> = calls.map(|id| id.split('-').next().unwrap_or_default().to_owned()).collect();
     assert_eq!(calls, ["im", "focus"], "{}", scenario.flow());
     assert_eq!(scenario.rows(bob, mark), [""; 0]);
+}
+
+/// D10: a Focus that ends every subscription at once is asked again, but not in a storm.
+#[test]
+fn subscriptions_that_end_at_once_are_paced() {
+    let (mut scenario, bob) = Scenario::connected(Topology::Direct);
+    let mark = scenario.mark();
+    for _ in 0..20 {
+        scenario.focus(|focus, now| focus.end_subscription(BOB, "timeout", now));
+        scenario.run(1);
+    }
+    let asked = scenario.requests(bob, "SUBSCRIBE", mark).len();
+    assert!((5..=10).contains(&asked), "{asked}\n{}", scenario.flow());
+    assert_eq!(scenario.rows(bob, mark), [""; 0]);
+}
+
+/// Spec section 7: a 3xx is followed once.
+#[test]
+fn redirection_is_followed_once() {
+    for redirections in [1, 2] {
+        let mut scenario = Scenario::new(Topology::Direct);
+        let bob = scenario.add_client("bob");
+        let there = scenario.simulation.addr(scenario.front_ends[1], 5060);
+        let contact = vec![("Contact".to_owned(), format!("<sip:{there};transport=tcp>"))];
+        for front_end in scenario.front_ends.into_iter().take(redirections) {
+            let action = Action::Answer { status: 302, headers: contact.clone() };
+            scenario.simulation.act(front_end, |focus: &mut MockFocus, _| {
+                focus.script.next(Method::Invite, action);
+            });
+        }
+        let op = scenario.start_join(bob);
+        let outcome = scenario.outcome(bob, op).map_err(|error| error.sip_status());
+        let expected = if redirections == 1 { Ok(()) } else { Err(Some(302)) };
+        assert_eq!(outcome.map(|_| ()), expected, "{}", scenario.flow());
+        assert_eq!(scenario.requests(bob, "INVITE", 0).len(), 2, "{}", scenario.flow());
+    }
+}
+
+/// Flow 15: 422 is answered with the interval that the Focus insists on, as the same attempt.
+#[test]
+fn longer_session_interval_is_taken() {
+    let mut scenario = Scenario::new(Topology::Direct);
+    let bob = scenario.add_client("bob");
+    let headers = vec![("Min-SE".to_owned(), "3600".to_owned())];
+    let refused = Action::Answer { status: 422, headers };
+    scenario.focus(|focus, _| focus.script.next(Method::Invite, refused));
+    scenario.join(bob);
+    let invites = scenario.requests(bob, "INVITE", 0);
+    let wire = Wire::read(invites[1].1.as_bytes()).expect("a SIP message");
+    assert_eq!(wire.header("Session-Expires"), Some("3600"), "{}", scenario.flow());
+    assert_eq!(invites.len(), 2);
 }

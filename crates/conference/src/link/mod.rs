@@ -119,6 +119,7 @@ struct Subscription {
     way_lost: bool,
     /// It was accepted without a document, which has to come until then.
     document_by: Option<Instant>,
+    made_at: Instant,
 }
 
 #[derive(Debug, Default)]

@@ -10,6 +10,8 @@ const SUBSCRIPTION_S: u32 = 3600;
 /// The gaps between a refused SUBSCRIBE and the next one while the Focus dialog lives, the last one repeated.
 const AGAIN_GAPS_S: [u64; 6] = [2, 4, 8, 16, 30, 60];
 
+/// A subscription that ends before it is that old is made anew after a pause.
+const YOUNG: Duration = Duration::from_secs(5);
 /// The longest pause before a rejoin that a server can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
@@ -36,6 +38,7 @@ impl FocusLink {
             off_route: false,
             way_lost: false,
             document_by: None,
+            made_at: now,
         });
     }
 
@@ -191,7 +194,7 @@ impl FocusLink {
         if self.ending.is_some() || self.ended {
             return;
         }
-        self.subscription = None;
+        let made_at = self.subscription.take().map(|sub| sub.made_at);
         let reply = transport(&format!("the subscription was terminated: {reason}"))
             .with_diagnostics(request.headers().get("ms-diagnostics"));
         let ended = |reason| Input::EndedByFocus { reason, reply: reply.clone() };
@@ -210,6 +213,8 @@ impl FocusLink {
                 let evidence = evidence(Detector::D9, now, &reply).with_retry_after(pause);
                 self.front_end_lost(evidence, None);
             }
+            // One that always ends at once is not worth a storm.
+            _ if made_at.is_some_and(|at| now < at + YOUNG) => self.subscribe_later(now),
             _ => self.subscribe(ua, now),
         }
     }
