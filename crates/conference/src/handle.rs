@@ -384,6 +384,26 @@ impl Endpoint {
 }
 
 /// One conference session: a cheap handle. When the last one is dropped, the session leaves by itself.
+///
+/// Each operation ends exactly once, after every event that it caused. When it may be begun, and how it can fail:
+///
+/// | operations | states | else |
+/// |---|---|---|
+/// | `join`, `join_new` | `Idle` | [`InvalidState`](OperationError::InvalidState) |
+/// | `leave` | all | – |
+/// | `end` | `Connected` | [`RetryableOperation`](OperationError::RetryableOperation) in `Reconnecting`, `InvalidState` |
+/// | `lock` to `fetch_roster` | `Connected` | as `end` |
+/// | `eject_from`, `call` | `Connected`; waits up to 30 s for an MCU that is not active, and is then sent all the same | as `end`; `RetryableOperation` while the MCU fails over, `InvalidState` where the conference has no such MCU |
+/// | `hangup`, `say` | whenever the call is there | `InvalidState` |
+///
+/// What was begun fails with
+/// - [`SessionRetrying`](OperationError::SessionRetrying) when `Reconnecting` begins (commands) or the MCU fails over
+///   (what concerns it),
+/// - [`Failure`](OperationError::Failure) with what Focus or MCU said,
+/// - [`Timeout`](OperationError::Timeout): 180 s after the command or its last `pending`, 60 s for a message, 32 s for `end`,
+/// - [`Cancelled`](OperationError::Cancelled) when the session is left, or the endpoint shut down.
+///
+/// Source: specification sections 2 and 4, focus-flows.md; each method names its C3P command.
 #[derive(Debug, Clone)]
 pub struct Conference {
     held: Arc<Held>,
@@ -419,57 +439,64 @@ impl Conference {
 
     /// Joins the conference with this URI (T1). Ends when the roster is there (T2, T13), or with the reason why not.
     ///
-    /// While a leader has not decided about us the operation is pending in the lobby (T10).
+    /// While a leader has not decided about us the operation is pending in the lobby (T10); from there it can also fail
+    /// with [`LobbyDenied`](OperationError::LobbyDenied), [`LobbyTimeout`](OperationError::LobbyTimeout) or
+    /// [`Dropped`](OperationError::Dropped). A failed join leaves the session `Idle` (T9), so it can be tried again.
+    /// C3P: `addUser`. Limits: 32 s without an answer, 60 s in all, the wait in the lobby apart.
     pub fn join(&self, uri: &str, options: JoinOptions) -> Operation {
         self.run(Action::Join { target: JoinTarget::Uri(uri.to_owned()), options })
     }
 
-    /// Makes a conference and joins it; `end` then also deletes it.
+    /// Makes a conference and joins it; `end` then also deletes it. C3P: `addConference`, then as [`join`](Self::join).
     pub fn join_new(&self, schedule: ScheduleOptions, options: JoinOptions) -> Operation {
         self.run(Action::Join { target: JoinTarget::New(schedule), options })
     }
 
-    /// Leaves (T3a, T14c, T15, T16); always possible.
+    /// Leaves (T3a, T14c, T15, T16); always possible. Ends with the session: within 32 s for each
+    /// dialog with the Focus, within about 2 s while `Reconnecting`.
     pub fn leave(&self) -> Operation {
         self.run(Action::Leave)
     }
 
     /// Ends the conference for everybody (T3b). Role: leader; if refused, we leave all the same and the result says so.
+    /// C3P: `deleteConference`.
     pub fn end(&self) -> Operation {
         self.run(Action::End)
     }
 
-    /// Locks the conference: newcomers wait in the lobby. Role: leader.
+    /// Locks the conference: newcomers wait in the lobby. Role: leader. C3P: `modifyConferenceLock`.
     pub fn lock(&self) -> Operation {
         self.run(Action::Command(Command::Lock { locked: true }))
     }
 
-    /// Unlocks the conference. Role: leader.
+    /// Unlocks the conference. Role: leader. C3P: `modifyConferenceLock`.
     pub fn unlock(&self) -> Operation {
         self.run(Action::Command(Command::Lock { locked: false }))
     }
 
-    /// Lets people in from the lobby. Role: leader. The value tells person by person.
+    /// Lets people (user entities) in from the lobby. Role: leader. The value tells person by person. C3P: `setLobbyAccess`.
     pub fn admit(&self, users: &[String]) -> Operation {
         self.run(Action::Command(Command::Admit { users: users.to_vec() }))
     }
 
-    /// Turns people in the lobby away. Role: leader. The value tells person by person.
+    /// Turns people (user entities) in the lobby away. Role: leader. The value tells person by person. C3P:
+    /// `setLobbyAccess`.
     pub fn deny(&self, users: &[String]) -> Operation {
         self.run(Action::Command(Command::Deny { users: users.to_vec() }))
     }
 
-    /// Removes a participant with all endpoints. Role: leader.
+    /// Removes a participant (a user entity) with all endpoints. Role: leader. C3P: `deleteUser`.
     pub fn eject(&self, user: &str) -> Operation {
         self.run(Action::Command(Command::Eject { user: user.to_owned() }))
     }
 
     /// Removes a participant from one modality: his call to that MCU ends, he stays in the conference. Role: leader.
+    /// C3P: `deleteUser` with `mcuUri`.
     pub fn eject_from(&self, mcu: McuType, user: &str) -> Operation {
         self.run(Action::Command(Command::EjectFrom { mcu, user: user.to_owned() }))
     }
 
-    /// Makes a participant a leader. Role: leader.
+    /// Makes a participant (a user entity) a leader. Role: leader. C3P: `modifyUserRoles`.
     pub fn promote(&self, user: &str) -> Operation {
         self.run(Action::Command(Command::SetRole {
             user: user.to_owned(),
@@ -477,28 +504,30 @@ impl Conference {
         }))
     }
 
-    /// Makes a leader an attendee. Role: leader.
+    /// Makes a leader (a user entity) an attendee. Role: leader. C3P: `modifyUserRoles`.
     pub fn demote(&self, user: &str) -> Operation {
         self.run(Action::Command(Command::SetRole { user: user.to_owned(), role: c3p::info::Role::Attendee }))
     }
 
     /// Asks the Focus for its own roster; the value holds it. For an audit: the session's roster is not touched.
+    /// C3P: `getConference`.
     pub fn fetch_roster(&self) -> Operation {
         self.run(Action::Command(Command::FetchRoster))
     }
 
-    /// Places the call to an MCU. Ends when it is established.
+    /// Places the call to an MCU. Ends when it is established. Only IM calls can be placed; anything else is a
+    /// [`Failure`](OperationError::Failure).
     pub fn call(&self, mcu: McuType) -> Operation {
         self.run(Action::Command(Command::Call { mcu }))
     }
 
-    /// Ends the call to an MCU.
+    /// Ends the call to an MCU, within 2 s whatever the MCU says.
     pub fn hangup(&self, mcu: McuType) -> Operation {
         self.run(Action::Command(Command::Hangup { mcu }))
     }
 
     /// Sends an instant message on the IM call. Possible whenever that call is established, whatever the session's state.
-    /// Ends when the MCU took it for distribution.
+    /// Ends when the MCU took it for distribution. More than 64 KiB are a [`Failure`](OperationError::Failure).
     pub fn say(&self, text: &str) -> Operation {
         let content_type = c3p::mime::TEXT_PLAIN_UTF8.to_owned();
         self.run(Action::Command(Command::Say { content_type, text: text.to_owned() }))
