@@ -22,7 +22,9 @@ fuzz_target!(|data: &[u8]| {
     let end = data.iter().position(|b| *b == b'\n').unwrap_or(data.len());
     let Ok(line) = std::str::from_utf8(&data[..end]) else { return };
     let body = Bytes::copy_from_slice(data.get(end + 1..).unwrap_or_default());
-    let Ok(Some(content_type)) = sip_core::header::TypedHeader::parse_all(&mut std::iter::once(line)) else { return };
+    let Ok(Some(content_type)) = sip_core::header::TypedHeader::parse_all(&mut std::iter::once(line)) else {
+        return;
+    };
     let content_type: ContentType = content_type;
     let limits = MultipartLimits::default();
     let Ok(read) = Multipart::parse(&content_type, &body, limits) else { return };

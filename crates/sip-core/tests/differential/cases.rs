@@ -200,14 +200,31 @@ fn tables() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 
 /// Messages with some of the values at once, a start line and perhaps another line of the tables.
 pub(crate) fn generated() -> impl Strategy<Value = Bytes> {
-    let values: Vec<(&'static str, &'static str)> =
-        tables().flat_map(|(name, values)| values.iter().map(move |value| (name, *value))).collect();
     (
         proptest::sample::select(STARTS),
-        proptest::collection::vec(proptest::sample::select(values), 0..3),
+        proptest::collection::vec(proptest::sample::select(values()), 0..4),
         proptest::option::weighted(0.2, proptest::sample::select(LINES)),
     )
         .prop_map(|(start, replaced, line)| message(start, &replaced, line))
+}
+
+/// Every two values at once, in a request and in a response; and every value with every start line.
+pub(crate) fn pairs() -> Vec<Bytes> {
+    let values = values();
+    let mut all = Vec::new();
+    for (i, one) in values.iter().enumerate() {
+        all.extend(STARTS.iter().map(|start| message(start, &[*one], None)));
+        all.extend(LINES.iter().map(|line| message(START, &[*one], Some(line))));
+        for two in values[i + 1..].iter().filter(|two| two.0 != one.0) {
+            all.extend([START, "SIP/2.0 200 OK"].map(|start| message(start, &[*one, *two], None)));
+        }
+    }
+    all
+}
+
+/// Name and value of everything that is tried in a header.
+fn values() -> Vec<(&'static str, &'static str)> {
+    tables().flat_map(|(name, values)| values.iter().map(move |value| (name, *value))).collect()
 }
 
 /// Every case.
@@ -220,6 +237,7 @@ pub(crate) fn all() -> Vec<Case> {
     for (name, values) in tables() {
         for value in values {
             add(name, value, message(START, &[(name, *value)], None));
+            add(name, value, message("SIP/2.0 200 OK", &[(name, *value)], None));
         }
     }
     for line in LINES {

@@ -93,6 +93,12 @@ fn every_disagreement_is_explained_and_every_explanation_needed() {
     assert!(TABLE.iter().all(|row| !row.why.is_empty()));
 }
 
+#[test]
+fn two_values_at_once_are_explained_too() {
+    let wrong: Vec<String> = cases::pairs().iter().filter_map(|raw| explained(raw).err()).collect();
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong[..wrong.len().min(5)].join("\n"));
+}
+
 /// Where they are right and we are not, we are so on purpose, and these are all.
 #[test]
 fn we_are_lenient_in_one_point() {

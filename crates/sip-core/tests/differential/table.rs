@@ -159,6 +159,10 @@ pub(crate) const TABLE: &[Row] = &[
         "an address that they cannot read is left out of their list",
     ),
     ours(
+        Differs("cseq", |text| text.contains("CSeq: 7 invite")),
+        "methods are compared with case (RFC 3261 7.1); they read the known ones without",
+    ),
+    ours(
         Differs("branch 0", |text| text.contains("branch=z9hG4bK-.!%66")),
         "a percent sign in a token escapes nothing (RFC 4475 3.1.1.5); they read it as one",
     ),
