@@ -26,7 +26,7 @@ pub(super) fn run() -> Result<Report, String> {
 fn build() -> Result<PathBuf, String> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), PathBuf::from);
-    let line = "cargo build --release --locked --quiet --manifest-path bench-peers/Cargo.toml";
+    let line = "cargo build --release --quiet --manifest-path bench-peers/Cargo.toml";
     let mut command = shell::command(line);
     command.arg("--target-dir").arg(&target);
     shell::run_command(command, line)?;
