@@ -7,7 +7,6 @@
 //!
 //! - Offsets are those of the head as received. Unfolding keeps the length of a value, so they fit the unfolded head too.
 
-use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
@@ -72,22 +71,22 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Reads the lines of a head that ends at `end`; `body` is asked for the body when all of them are read.
+    /// Reads the lines of a head that ends at `end`; `body` takes the body when all of them are read.
     pub(crate) fn parse(
         head: &str,
         lines: &Lines,
         end: usize,
         limits: &Limits,
-        body: impl FnOnce(Option<u64>) -> Result<Bytes, ParseError>,
-    ) -> Result<(Self, Bytes), ParseError> {
+        body: impl FnOnce(Option<u64>) -> Result<(), ParseError>,
+    ) -> Result<Self, ParseError> {
         let mut fields = Fields::new(limits);
         for line in lines {
             fields.take(head, line).map_err(|refusal| refusal.at(line))?;
         }
-        let body = body(fields.content_length)?;
+        body(fields.content_length)?;
         let missing = |name| ParseError::of(ParseErrorKind::Missing, name, end);
         let Fields { via, from, to, call_id, cseq, contact, hops, max_forwards, .. } = fields;
-        let index = Self {
+        Ok(Self {
             via: via.ok_or(missing(HeaderName::Via))?,
             from: from.ok_or(missing(HeaderName::From))?,
             to: to.ok_or(missing(HeaderName::To))?,
@@ -96,8 +95,7 @@ impl Index {
             contact,
             hops,
             max_forwards,
-        };
-        Ok((index, body))
+        })
     }
 
     /// The values of Route or of Record-Route, topmost first.

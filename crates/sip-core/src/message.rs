@@ -428,10 +428,13 @@ impl Envelope {
 
     fn parse(raw: Bytes, head: ByteString, scan: Scan, limits: &Limits) -> Result<Self, ParseError> {
         let Scan { lines, folded, body: end, .. } = scan;
-        let body = |length| body(&raw, end, length, limits);
-        let (index, body) = Index::parse(&head, &lines, end, limits, body)?;
+        let mut found = Bytes::new();
+        let index = Index::parse(&head, &lines, end, limits, |length| {
+            found = body(&raw, end, length, limits)?;
+            Ok(())
+        })?;
         let (unfolded, values) = (OnceLock::new(), Values::default());
-        Ok(Self { raw, head, unfolded, folded, body, lines, index, values })
+        Ok(Self { raw, head, unfolded, folded, body: found, lines, index, values })
     }
 }
 

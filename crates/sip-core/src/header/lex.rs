@@ -412,9 +412,10 @@ impl<'a> Iterator for ListItems<'a> {
         let end = end_of_item(self.text.as_bytes(), start);
         self.done = end == self.text.len();
         self.at = end + 1;
-        let raw = &self.text[start..end];
-        let trimmed = raw.trim_start_matches([' ', '\t']);
-        Some((start + raw.len() - trimmed.len(), trimmed.trim_end_matches([' ', '\t'])))
+        let raw = &self.text.as_bytes()[start..end];
+        let before = raw.iter().take_while(|b| is_space(**b)).count();
+        let behind = raw[before..].iter().rev().take_while(|b| is_space(**b)).count();
+        Some((start + before, &self.text[start + before..end - behind]))
     }
 }
 
