@@ -688,7 +688,7 @@ impl UserAgent {
         }
         // A lost connection is made again once, to the same server: it does not count as another server tried.
         let again = error == SendError::FlowLost;
-        if may_move && entry.server.is_some() {
+        if may_move && !entry.cancelled && entry.server.is_some() {
             if entry.server == Some(self.current) {
                 if again { self.flow = None } else { self.advance() }
             }

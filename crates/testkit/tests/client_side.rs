@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conference::session::{OperationError, Reason, SessionState};
 use sip_core::Method;
-use testkit::journal::{App, HostId};
+use testkit::journal::{App, HostId, What};
 use testkit::mock::{Action, MockFocus};
 use testkit::scenario::{Scenario, Topology};
 use testkit::wire::Wire;
@@ -346,4 +346,26 @@ fn longer_session_interval_is_taken() {
     let wire = Wire::read(invites[1].1.as_bytes()).expect("a SIP message");
     assert_eq!(wire.header("Session-Expires"), Some("3600"), "{}", scenario.flow());
     assert_eq!(invites.len(), 2);
+}
+
+/// T4: what ends with the session is over with it: nothing goes another way when the time for an answer is up.
+#[test]
+fn nothing_is_sent_after_the_session() {
+    let (mut scenario, bob) = Scenario::connected(Topology::Hops);
+    scenario.hop(|hop| {
+        [Method::Bye, Method::Subscribe]
+            .into_iter()
+            .for_each(|method| hop.script.always(method, Action::Silence));
+    });
+    let leave = scenario.leave(bob);
+    scenario.done(bob, leave);
+    scenario.run(1);
+    let records = scenario.simulation.journal().records();
+    let over = records.iter().position(
+        |record| matches!(&record.what, What::App(host, App::State { row: "T4", .. }) if *host == bob),
+    );
+    let after = over.expect("the session is over");
+    for method in ["BYE", "SUBSCRIBE", "UPDATE"] {
+        assert_eq!(scenario.requests(bob, method, after).len(), 0, "{}", scenario.flow());
+    }
 }

@@ -210,7 +210,9 @@ impl FocusLink {
         if status.is_some_and(|status| status < 200) {
             return true;
         }
-        let way_lost = is_way_lost(&Reply { sip_status: status, ..Reply::default() });
+        // At the end of the time it is too late for another way.
+        let in_time = ending.deadline.is_none_or(|at| now < at);
+        let way_lost = in_time && is_way_lost(&Reply { sip_status: status, ..Reply::default() });
         *place = place
             .take()
             .filter(|one| way_lost && !one.off_route)
