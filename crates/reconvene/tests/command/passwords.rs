@@ -60,11 +60,13 @@ fn the_right_password_joins_and_recovers() {
     };
     let scheduled = with(&["schedule"], "alice").event("scheduled");
     let uri = scheduled["uri"].as_str().expect("a URI");
-    let mut alice = with(&["join", uri], "alice");
-    let mut bob = with(&["join", uri], "bob");
-    for person in [&mut alice, &mut bob] {
+    // One after the other: what Alice is told of Bob comes after what she waits for.
+    let join = |name: &str| {
+        let mut person = with(&["join", uri], name);
         person.find("call", |line| line["mcu"] == "im" && line["state"] == "established");
-    }
+        person
+    };
+    let (mut alice, mut bob) = (join("alice"), join("bob"));
     alice.find("attendance", |line| line["uri"] == "sip:bob@example.com" && line["mcus"][0] == "im");
     let owner = pool.find("conference", |line| line["change"] == "activated")["owner"].clone();
     let nodes = ready["nodes"].as_array().expect("a list");
