@@ -198,8 +198,9 @@ type Captured = Arc<Mutex<Vec<RequestDraft>>>;
 /// Sends a request on a connection of its own, as it was or as a transaction of its own; nobody accepts it.
 async fn replay(victim: SocketAddr, request: &RequestDraft, fresh: bool) {
     let mut draft = request.clone();
-    if fresh && let Some(via) = draft.top_via() {
-        let branch = via.branch().unwrap_or_default().to_owned();
+    let via = draft.top_via().expect("a Via");
+    let branch = via.branch().unwrap_or_default().to_owned();
+    if fresh {
         draft.set_header("Via", via.to_string().replace(&branch, &format!("{branch}x")));
     }
     let mut stream = TcpStream::connect(victim).await.unwrap();
@@ -207,7 +208,7 @@ async fn replay(victim: SocketAddr, request: &RequestDraft, fresh: bool) {
     // The answer to this one shows that the server is through with what came before.
     let mark = format!("mark-{}", draft.call_id_value().unwrap_or_default());
     let options = RequestDraft::new(Method::Options, "sip:example.com".parse().unwrap())
-        .header("Via", format!("SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKmark{fresh}"))
+        .header("Via", format!("SIP/2.0/TCP 127.0.0.1:9;branch={branch}mark{fresh}"))
         .from("<sip:mallory@example.com>;tag=m".parse().unwrap())
         .to("<sip:example.com>".parse().unwrap())
         .call_id(mark.clone())
