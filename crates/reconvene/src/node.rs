@@ -2,9 +2,9 @@
 
 use std::future::Future;
 use std::io;
-use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use focus::config::FrontEndConfig;
 use focus::hop::HopConfig;
@@ -77,7 +77,9 @@ impl SharedStore {
 /// The node could not start; its supervisor is told by a line besides.
 pub(crate) async fn run(options: NodeOptions) -> Result<(), Failure> {
     let mut signals = StopSignals::listen()?;
-    let left_behind = LeftBehind::new(&options);
+    let temporary = temporary_directory(&options);
+    let abandoned = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&abandoned);
     let (lines, mut said) = mpsc::channel(REPORTS_AHEAD);
     let print = async {
         while let Some(line) = said.recv().await {
@@ -86,7 +88,7 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), Failure> {
     };
     let stop = async move {
         tokio::select! {
-            () = stdin::closed() => {}
+            asked = stdin::asked_to_stop() => seen.store(!asked, Ordering::Relaxed),
             () = signals.next() => {}
         }
     };
@@ -114,31 +116,24 @@ pub(crate) async fn run(options: NodeOptions) -> Result<(), Failure> {
         result
     };
     let (result, ()) = tokio::join!(serve, print);
-    left_behind.remove();
+    if abandoned.load(Ordering::Relaxed) {
+        temporary.iter().for_each(|directory| remove(directory));
+    }
     result
 }
 
-/// What a supervisor that was killed leaves behind: the temporary directory of the store.
-struct LeftBehind {
-    supervisor: u32,
-    directory: Option<PathBuf>,
+/// The directory that the supervisor made for the store and removes in the end, if it lives to see it.
+fn temporary_directory(options: &NodeOptions) -> Option<PathBuf> {
+    match &options.store {
+        Some(StoreChoice::Sqlite(file)) if options.temporary => file.parent().map(Path::to_owned),
+        Some(StoreChoice::Sqlite(_) | StoreChoice::Memory | StoreChoice::Etcd(_)) | None => None,
+    }
 }
 
-impl LeftBehind {
-    fn new(options: &NodeOptions) -> Self {
-        let directory = match &options.store {
-            Some(StoreChoice::Sqlite(file)) if options.temporary => file.parent().map(Path::to_owned),
-            Some(StoreChoice::Sqlite(_) | StoreChoice::Memory | StoreChoice::Etcd(_)) | None => None,
-        };
-        Self { supervisor: parent_id(), directory }
-    }
-
-    /// Removes it, if the supervisor is gone. Every node tries; the last one that ends succeeds.
-    fn remove(self) {
-        let Some(directory) = self.directory.filter(|_| parent_id() != self.supervisor) else { return };
-        if let Err(error) = std::fs::remove_dir_all(&directory) {
-            tracing::debug!(%error, "the store's directory stays");
-        }
+/// Every node of a supervisor that was killed tries; the last one that ends succeeds.
+fn remove(directory: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(directory) {
+        tracing::debug!(%error, "the store's directory stays");
     }
 }
 

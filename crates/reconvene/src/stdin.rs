@@ -23,8 +23,16 @@ pub(crate) fn lines() -> mpsc::Receiver<String> {
     receiver
 }
 
-/// Returns when stdin ends: the supervisor is gone.
-pub(crate) async fn closed() {
+/// What a supervisor writes to a node that is to stop.
+pub(crate) const STOP: &str = "stop";
+
+/// Returns when the supervisor asks for the end (`true`), or is gone (`false`: stdin ended without a word).
+pub(crate) async fn asked_to_stop() -> bool {
     let mut lines = lines();
-    while lines.recv().await.is_some() {}
+    while let Some(line) = lines.recv().await {
+        if line.trim() == STOP {
+            return true;
+        }
+    }
+    false
 }

@@ -1,8 +1,8 @@
 //! Starts the processes of a pool, watches them, and ends them.
 //!
 //! Each front end, MCU and hop is this same binary with the hidden subcommand `node`. It tells what happens on its
-//! stdout, one JSON line per [`NodeLine`]; its stdin carries nothing, but its end tells the child that the
-//! supervisor is gone, so that not even `kill -9` of the supervisor leaves processes behind. Children are in process
+//! stdout, one JSON line per [`NodeLine`]; its stdin carries the word that asks it to stop, and its end without that
+//! word tells the child that the supervisor is gone, so that not even `kill -9` of it leaves anything behind. Children are in process
 //! groups of their own: Ctrl-C at the terminal reaches the supervisor only, which then ends them in order.
 //!
 //! With [`Launch::Tasks`] the same nodes run as tasks of this process instead.
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sip_core::ListenAddr;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -26,6 +26,7 @@ use crate::args::{Modality, NodeKind, StoreChoice};
 use crate::event::{ConferenceChange, NodeInfo};
 use crate::failure::{Failure, chain};
 use crate::node::{self, SharedStore};
+use crate::stdin;
 use crate::users::{Access, PASSWORD, POOL_KEY};
 
 /// How long a node may take to stop cleanly before it is killed.
@@ -315,7 +316,10 @@ impl Supervisor {
     /// Ends all nodes: first by asking, after a grace by SIGKILL.
     pub(crate) async fn stop(mut self) {
         for node in &mut self.nodes {
-            node.stdin = None;
+            if let Some(mut stdin) = node.stdin.take() {
+                // A child that is gone already needs no word.
+                let _ = stdin.write_all(format!("{}\n", stdin::STOP).as_bytes()).await;
+            }
             node.end.send_if_modified(|end| {
                 let running = *end == End::Run;
                 if running {
