@@ -6,7 +6,7 @@ use c3p::Reason;
 use c3p::command::{AddUser, CommandResult, Request as C3pRequest, Response as C3pResponse};
 use c3p::diagnostics::ids;
 use c3p::info::{EndpointStatus, Role, User};
-use sip_core::{Dialog, Request, ResponseDraft};
+use sip_core::{Dialog, Request, ResponseDraft, SessionTimer, SessionTimerConfig, SessionTimerError};
 
 use super::participant::{FocusDialog, newcomer};
 use super::{Conference, Cx, Effect, Incoming, Participant, PersonKey, Sent, user_key};
@@ -262,29 +262,23 @@ pub(super) struct SessionOffer {
 impl SessionOffer {
     /// Reads the wish, or says 422.
     pub(super) fn read(request: &Request, cx: &Cx<'_>) -> Result<Self, Refusal> {
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         let timers = &cx.config.timers;
-        let wish = request.headers().get("Session-Expires").map(str::to_owned);
-        if !request.supports("timer") && wish.is_none() {
-            return Ok(Self { interval: None, we_refresh: false });
+        let config = SessionTimerConfig::default()
+            .with_interval_s(seconds(timers.session_interval))
+            .with_min_s(seconds(timers.session_minimum));
+        match SessionTimer::from_request(request, &config, cx.now) {
+            Ok(None) => Ok(Self { interval: None, we_refresh: false }),
+            Ok(Some(settled)) => Ok(Self {
+                interval: Some(Duration::from_secs(settled.interval_s().into())),
+                we_refresh: settled.we_refresh(),
+            }),
+            Err(SessionTimerError::TooSmall { min_s }) => {
+                let refusal = Refusal::new(422, SIP_LAYER, "The session interval is too small");
+                Err(refusal.with("Min-SE", min_s.to_string()))
+            }
+            Err(_) => Err(Refusal::new(400, SIP_LAYER, "Session-Expires cannot be read")),
         }
-        let wish = wish.unwrap_or_default();
-        let mut parts = wish.split(';').map(str::trim);
-        let seconds = match parts.next().filter(|text| !text.is_empty()) {
-            None => timers.session_interval.as_secs(),
-            Some(text) => text
-                .parse::<u32>()
-                .map(u64::from)
-                .map_err(|_| Refusal::new(400, SIP_LAYER, "Session-Expires cannot be read"))?,
-        };
-        let minimum = timers.session_minimum.as_secs();
-        if seconds < minimum {
-            let refusal = Refusal::new(422, SIP_LAYER, "The session interval is too small");
-            return Err(refusal.with("Min-SE", minimum.to_string()));
-        }
-        let floor = request.headers().get("Min-SE").and_then(|text| text.trim().parse::<u64>().ok());
-        let most = timers.session_interval.as_secs().max(floor.unwrap_or(0));
-        let we_refresh = parts.any(|part| part.eq_ignore_ascii_case("refresher=uas"));
-        Ok(Self { interval: Some(Duration::from_secs(seconds.min(most))), we_refresh })
     }
 
     /// What the answer says.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use c3p::diagnostics::{Diagnostics, HEADER, ids};
 use c3p::mime;
+use sip_core::header::SessionExpires;
 use sip_core::{Dialog, Method, Request, Response, ResponseDraft, ServerTransactionId};
 
 use super::room::{Authorized, Member, MemberId, RoomId, Session, Way, canonical_user};
@@ -298,10 +299,10 @@ impl McuCore {
     }
 }
 
-/// `Session-Expires` of a request, without its parameters.
+/// The session interval that a request asks for; what cannot be read asks for nothing.
 fn wished_interval(request: &Request) -> Option<Duration> {
-    let value = request.headers().get("Session-Expires")?;
-    value.split(';').next()?.trim().parse().ok().map(Duration::from_secs)
+    let wish = request.header::<SessionExpires>().ok().flatten()?;
+    Some(Duration::from_secs(wish.seconds.into()))
 }
 
 /// How long the side that does not refresh waits (RFC 4028 section 10): interval less min(32 s, a third).
