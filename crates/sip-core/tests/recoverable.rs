@@ -127,7 +127,7 @@ impl World {
         RecoverableDialog::new(dialog, &response, RecoveryTimes::default(), self.now)
     }
 
-    fn sleep(&mut self, dialog: &mut RecoverableDialog, time: Duration) {
+    fn pass(&mut self, dialog: &mut RecoverableDialog, time: Duration) {
         self.now += time;
         self.ua.handle_timeout(self.now);
         dialog.handle_timeout(&mut self.ua, self.now);
@@ -248,7 +248,7 @@ fn silence_repeats_only_what_is_idempotent() {
         let mut dialog = w.dialog();
         dialog.send(info(resend), &mut w.ua, w.now);
         w.sent();
-        w.sleep(&mut dialog, Duration::from_secs(33));
+        w.pass(&mut dialog, Duration::from_secs(33));
         w.events(&mut dialog);
         let (flow, update) = w.sent().remove(0);
         assert_eq!(update.method(), &Method::Update);
@@ -336,7 +336,7 @@ fn a_silent_heal_attempt_ends() {
     let mut dialog = w.dialog();
     dialog.heal(true, &mut w.ua, w.now);
     assert_eq!(w.sent().len(), 1);
-    w.sleep(&mut dialog, Duration::from_secs(10));
+    w.pass(&mut dialog, Duration::from_secs(10));
     let events = w.events(&mut dialog);
     assert!(
         matches!(events[..], [DialogEvent::HealTried, DialogEvent::HealFailed { fault: Fault::Silent }]),
@@ -371,7 +371,7 @@ fn the_session_is_refreshed_at_half_the_interval() {
     w.answer(flow, ResponseDraft::to(&probe, 200).header("Session-Expires", "600;refresher=uac"));
     assert!(matches!(w.events(&mut dialog)[..], [DialogEvent::Confirmed]));
     assert_eq!(dialog.poll_timeout(), Some(w.now + Duration::from_secs(300)));
-    w.sleep(&mut dialog, Duration::from_secs(300));
+    w.pass(&mut dialog, Duration::from_secs(300));
     let (_, refresh) = w.sent().remove(0);
     assert_eq!(refresh.method(), &Method::Update);
     assert!(route_of(&refresh).contains(HOP_1), "a refresh follows the route");
@@ -409,7 +409,7 @@ fn glare_does_not_use_up_the_repair() {
     let (flow, request) = w.sent().remove(0);
     w.answer(flow, ResponseDraft::to(&request, 491));
     assert!(w.events(&mut dialog).is_empty());
-    w.sleep(&mut dialog, Duration::from_secs(2));
+    w.pass(&mut dialog, Duration::from_secs(2));
     let (flow, again) = w.sent().remove(0);
     w.answer(flow, ResponseDraft::to(&again, 503));
     assert!(w.events(&mut dialog).is_empty(), "a repair is silent");
@@ -428,7 +428,7 @@ fn glare_ends() {
         let Some((flow, request)) = w.sent().pop() else { break };
         w.answer(flow, ResponseDraft::to(&request, 491));
         answered.extend(w.events(&mut dialog));
-        w.sleep(&mut dialog, Duration::from_secs(2));
+        w.pass(&mut dialog, Duration::from_secs(2));
     }
     assert!(matches!(&answered[..], [DialogEvent::Answered { token: t, .. }] if *t == token), "{answered:?}");
 }
@@ -441,7 +441,7 @@ fn a_silent_server_is_not_asked_twice_in_a_row() {
     dialog.heal(true, &mut w.ua, w.now);
     let (flow, _) = w.sent().remove(0);
     assert_eq!(w.flows[&flow].to_string(), HOP_1);
-    w.sleep(&mut dialog, Duration::from_secs(10));
+    w.pass(&mut dialog, Duration::from_secs(10));
     w.events(&mut dialog);
     dialog.hint(&mut w.ua, w.now);
     let (flow, update) = w.sent().remove(0);
@@ -457,7 +457,7 @@ fn the_repair_goes_round_a_silent_hop() {
     let mut dialog = w.dialog();
     dialog.send(info(Resend::Always), &mut w.ua, w.now);
     w.sent();
-    w.sleep(&mut dialog, Duration::from_secs(33));
+    w.pass(&mut dialog, Duration::from_secs(33));
     w.events(&mut dialog);
     let (flow, update) = w.sent().remove(0);
     assert_eq!((update.method(), w.flows[&flow].to_string().as_str()), (&Method::Update, HOP_2));
