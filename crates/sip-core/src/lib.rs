@@ -29,6 +29,9 @@
 //! # Ok::<(), sip_core::ParseError>(())
 //! ```
 
+#[macro_use]
+mod text_value;
+
 pub mod auth;
 pub mod build;
 pub mod dialog;

@@ -345,25 +345,7 @@ impl FromStr for Via {
     }
 }
 
-impl fmt::Display for Via {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for Via {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Via({})", self.text)
-    }
-}
-
-impl PartialEq for Via {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for Via {}
+text_value!(Via);
 
 #[cfg(test)]
 #[path = "via_tests.rs"]
