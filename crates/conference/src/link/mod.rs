@@ -113,6 +113,10 @@ struct Subscription {
     /// The next full document answers our SUBSCRIBE.
     awaits_document: bool,
     bad_documents: u32,
+    /// The version of the newest document in this subscription.
+    newest: Option<u32>,
+    /// The answer to our SUBSCRIBE was overtaken by a notification, and asked for again.
+    overtaken: bool,
     /// The newest SUBSCRIBE went without the route set.
     off_route: bool,
     /// It failed as one does whose way is broken: the next one goes without the route set.

@@ -35,6 +35,8 @@ impl FocusLink {
             refresh_at: None,
             awaits_document: true,
             bad_documents: 0,
+            newest: None,
+            overtaken: false,
             off_route: false,
             way_lost: false,
             document_by: None,
@@ -231,6 +233,14 @@ impl FocusLink {
                     _ => {}
                 }
                 let Some(sub) = &mut self.subscription else { return };
+                // Datagrams can arrive in another order: an older state in the same subscription is asked for once more.
+                if full && sub.awaits_document && info.version < sub.newest && !sub.overtaken {
+                    sub.overtaken = true;
+                    let off_route = sub.off_route;
+                    return self.refresh(off_route, ua, now);
+                }
+                sub.overtaken = false;
+                sub.newest = if full { info.version } else { sub.newest.max(info.version) };
                 let fresh = full && std::mem::take(&mut sub.awaits_document);
                 sub.bad_documents = 0;
                 if fresh {
