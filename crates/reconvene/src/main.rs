@@ -25,6 +25,8 @@ mod supervisor;
 mod translate;
 mod users;
 
+use std::io::IsTerminal;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -88,5 +90,7 @@ fn finish(result: Result<(), Failure>, output: &Output) -> ExitCode {
 fn start_logging(cli: &Cli) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(cli.common.log.as_str()));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Colours are for people: a log in a file has none.
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 }
