@@ -26,7 +26,6 @@ mod translate;
 mod users;
 
 use std::io::IsTerminal;
-
 use std::process::ExitCode;
 use std::time::Duration;
 
