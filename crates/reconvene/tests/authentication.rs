@@ -31,7 +31,7 @@ async fn alice_in(servers: &[ListenAddr]) -> (Person, String) {
     (alice, scheduled.uri)
 }
 
-/// Issue 3, authentication: with the right password a session joins, talks, and survives the death of its owner.
+/// With the right password a session joins, talks, and survives the death of its owner.
 #[tokio::test]
 async fn the_right_password_joins_and_recovers() {
     let mut pool = Pool::with_users(2, USERS).await;

@@ -45,7 +45,7 @@ fn pool(files: &Files) -> (Running, Value, Vec<String>) {
     (pool, ready, servers)
 }
 
-/// Issue 3: a pool with users; the owner is killed, and the session, which has to prove itself anew, recovers.
+/// A pool with users; the owner is killed, and the session, which has to prove itself anew, recovers.
 #[test]
 fn the_right_password_joins_and_recovers() {
     let files = Files::new();

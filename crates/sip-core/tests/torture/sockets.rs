@@ -156,7 +156,7 @@ async fn one_datagram(socket: &UdpSocket, row: &Row, number: usize) -> Vec<Bytes
     }
 }
 
-/// Issue, point 1, over UDP.
+/// Every torture message over UDP.
 #[tokio::test]
 async fn datagrams() {
     let ((), uas) = against_uas(TransportKind::Udp, async |addr| {
@@ -258,7 +258,7 @@ impl Reader {
     }
 }
 
-/// Issue, point 1, over TCP: one connection as long as its framing holds.
+/// Every torture message over TCP: one connection as long as its framing holds.
 #[tokio::test]
 async fn streams() {
     let ((), uas) = against_uas(TransportKind::Tcp, async |addr| {
