@@ -259,11 +259,6 @@ impl UserAgent {
         &mut self.endpoint
     }
 
-    /// The transactions below, to read.
-    pub fn endpoint_ref(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
     /// Our address, as the From of a new request needs it: with a fresh tag and our epid.
     pub fn new_from(&mut self) -> NameAddr {
         let tag: String = self.endpoint.new_token().chars().take(16).collect();

@@ -10,9 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{
-    Committed, Entry, Expect, PoolStore, StoreError, StoreOp, StoreReply, StoreRequest, StoreValue, Txn,
-};
+use super::{Committed, Entry, Expect, PoolStore, StoreError, Txn};
 
 /// See the module's description.
 #[derive(Debug, Clone, Default)]
@@ -30,20 +28,6 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// [`execute`](super::execute) without an executor.
-    ///
-    /// # Errors
-    ///
-    /// In the reply: only [`StoreError::Conflict`].
-    pub fn execute_now(&self, request: StoreRequest) -> StoreReply {
-        let result = match request.op {
-            StoreOp::Get(key) => Ok(StoreValue::Entries(self.lock().get(&key).into_iter().collect())),
-            StoreOp::List(prefix) => Ok(StoreValue::Entries(self.lock().list(&prefix))),
-            StoreOp::Commit(txn) => self.lock().commit(txn).map(StoreValue::Committed),
-        };
-        StoreReply { id: request.id, result }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
