@@ -28,15 +28,15 @@ pub(crate) fn run() -> Outcome {
 /// Unit and integration tests, by nextest where it is installed.
 fn tests() -> Outcome {
     let line = if shell::has("cargo nextest --version") {
-        "cargo nextest run --workspace --no-fail-fast --status-level fail --final-status-level fail"
+        "cargo nextest run --workspace --all-features --no-fail-fast --status-level fail --final-status-level fail"
     } else {
-        "cargo test --workspace --no-fail-fast --lib --bins --tests --examples"
+        "cargo test --workspace --all-features --no-fail-fast --lib --bins --tests --examples"
     };
     counted(line)
 }
 
 fn doc_tests() -> Outcome {
-    counted("cargo test --workspace --no-fail-fast --doc")
+    counted("cargo test --workspace --all-features --no-fail-fast --doc")
 }
 
 fn counted(line: &str) -> Outcome {
