@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::tap::Tap;
 use crate::{Limits, TransportKind};
 
 /// A transport and an address: `tcp:127.0.0.1:5060`, `udp:[::1]:0`.
@@ -92,6 +94,8 @@ pub struct TransportConfig {
     pub dead_peer_after: Option<Duration>,
     /// How long `shutdown` waits until everything queued is sent.
     pub shutdown_timeout: Duration,
+    /// Who sees each message that comes and goes; `None` for nobody.
+    pub tap: Option<Arc<dyn Tap>>,
 }
 
 impl Default for TransportConfig {
@@ -109,11 +113,19 @@ impl Default for TransportConfig {
             write_timeout: Duration::from_secs(30),
             dead_peer_after: Some(Duration::from_secs(20)),
             shutdown_timeout: Duration::from_secs(2),
+            tap: None,
         }
     }
 }
 
 impl TransportConfig {
+    /// With this look at each message.
+    #[must_use]
+    pub fn with_tap(mut self, tap: Arc<dyn Tap>) -> Self {
+        self.tap = Some(tap);
+        self
+    }
+
     /// With these limits on messages.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {

@@ -14,6 +14,7 @@
 mod config;
 mod connection;
 mod drive;
+pub mod tap;
 mod udp;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -30,9 +31,10 @@ use tokio::task::{AbortHandle, JoinSet};
 
 pub use config::{ListenAddr, ListenAddrError, TransportConfig};
 pub use drive::{Core, drive, flush, now, sleep_until, turn};
+pub use tap::{Direction, Seen, Tap};
 
 use crate::endpoint::{CloseReason, FlowId, FlowInfo, Target, Transmit, TransportInput, UnreachableReason};
-use crate::{StreamFramer, TransportKind};
+use crate::{Message, StreamFramer, TransportKind};
 use connection::{Connection, Queued};
 use udp::{Datagram, Udp};
 
@@ -40,6 +42,8 @@ use udp::{Datagram, Udp};
 const INBOX: usize = 1_024;
 /// What waits at most for one connection to open.
 const CONNECTING_MESSAGES: usize = 256;
+/// What a keep-alive is answered with (RFC 5626 section 4.4.1).
+const KEEP_ALIVE_ANSWER: Bytes = Bytes::from_static(b"\r\n");
 
 /// What the tasks report to the transport.
 #[derive(Debug)]
@@ -248,9 +252,14 @@ impl Transport {
             | TransportInput::Pong { flow } => *flow,
             TransportInput::Unreachable { .. } => return self.ready.push_back(input),
         };
-        if self.open.contains_key(&flow) {
-            if let TransportInput::Ping { .. } = input {
-                self.send_on(flow, Bytes::from_static(b"\r\n"));
+        if let Some(info) = self.open.get(&flow).map(|open| open.info) {
+            match &input {
+                TransportInput::Ping { .. } => self.send_on(flow, KEEP_ALIVE_ANSWER),
+                TransportInput::Message { message, .. } => {
+                    self.show(Direction::Received, flow, info, raw_of(message));
+                }
+                TransportInput::Malformed { raw, .. } => self.show(Direction::Received, flow, info, raw),
+                _ => {}
             }
             self.ready.push_back(input);
         }
@@ -325,6 +334,9 @@ impl Transport {
                 self.accepted_from.remove(&ip);
             }
         }
+        if let Some(tap) = &self.config.tap {
+            tap.closed(flow);
+        }
         self.ready.push_back(TransportInput::Closed { flow, reason });
     }
 
@@ -337,6 +349,15 @@ impl Transport {
                 flow
             }
         };
+        if self.config.tap.is_some()
+            && let Some(info) = self.udp.info(flow)
+        {
+            let raw = match &datagram {
+                Datagram::Message(message) => raw_of(message),
+                Datagram::Malformed { raw, .. } => raw,
+            };
+            self.show(Direction::Received, flow, info, raw);
+        }
         self.ready.push_back(match datagram {
             Datagram::Message(message) => TransportInput::Message { flow, message },
             Datagram::Malformed { error, raw } => TransportInput::Malformed { flow, error, raw },
@@ -362,6 +383,7 @@ impl Transport {
         let Some(queue) = &open.queue else {
             return;
         };
+        self.show(Direction::Sent, flow, open.info, &bytes);
         let len = bytes.len();
         let before = open.queued.fetch_add(len, Ordering::Relaxed);
         if before + len <= self.config.max_queued_bytes && queue.try_send(bytes).is_ok() {
@@ -371,7 +393,21 @@ impl Transport {
         self.closed(flow, CloseReason::Overflow);
     }
 
+    /// Shows a message to whom it may concern. Line ends between messages are none.
+    fn show(&self, direction: Direction, flow: FlowId, info: FlowInfo, bytes: &[u8]) {
+        if let Some(tap) = &self.config.tap
+            && !bytes.starts_with(b"\r\n")
+        {
+            tap.see(Seen::new(direction, flow, info, bytes));
+        }
+    }
+
     fn send_datagram(&mut self, flow: FlowId, bytes: &[u8]) {
+        if self.config.tap.is_some()
+            && let Some(info) = self.udp.info(flow)
+        {
+            self.show(Direction::Sent, flow, info, bytes);
+        }
         let Err(error) = self.udp.send(flow, bytes) else {
             return;
         };
@@ -428,6 +464,14 @@ impl Transport {
 
     fn unreachable(&mut self, transport: TransportKind, addr: SocketAddr, reason: UnreachableReason) {
         self.ready.push_back(TransportInput::Unreachable { transport, addr, reason });
+    }
+}
+
+/// The bytes of a message.
+fn raw_of(message: &Message) -> &Bytes {
+    match message {
+        Message::Request(request) => request.raw(),
+        Message::Response(response) => response.raw(),
     }
 }
 
