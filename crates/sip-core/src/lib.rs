@@ -45,6 +45,7 @@ pub mod message;
 pub mod multipart;
 mod parse_error;
 pub mod recoverable;
+pub mod redact;
 pub mod refuse;
 mod scan;
 pub mod session_timer;

@@ -11,8 +11,12 @@
 //!
 //! Not here: transactions, and TLS (an address over it is `Unreachable`).
 
+#[cfg(feature = "capture")]
+pub mod capture;
 mod config;
 mod connection;
+#[cfg(feature = "metrics")]
+pub mod count;
 mod drive;
 pub mod tap;
 mod udp;
