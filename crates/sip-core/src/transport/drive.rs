@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Instant;
 
 use super::Transport;
+use crate::Message;
 use crate::endpoint::{Transmit, TransportInput};
 
 /// The most inputs that are fed before what they caused is sent.
@@ -83,11 +84,33 @@ pub async fn sleep_until(deadline: Option<Instant>) {
 }
 
 fn feed<C: Core + ?Sized>(core: &mut C, transport: &mut Transport, first: TransportInput) {
-    core.handle_transport(first, now());
+    feed_one(core, first);
     for _ in 1..BATCH_INPUTS {
         match transport.try_next() {
-            Some(input) => core.handle_transport(input, now()),
+            Some(input) => feed_one(core, input),
             None => return,
         }
     }
+}
+
+/// Whatever the core logs about a message is inside a span that names it.
+fn feed_one<C: Core + ?Sized>(core: &mut C, input: TransportInput) {
+    let span = match &input {
+        TransportInput::Message { flow, message: Message::Request(request) } => tracing::debug_span!(
+            "sip",
+            call_id = request.call_id(),
+            method = request.method().as_str(),
+            flow = flow.number()
+        ),
+        TransportInput::Message { flow, message: Message::Response(response) } => tracing::debug_span!(
+            "sip",
+            call_id = response.call_id(),
+            method = response.cseq().method.as_str(),
+            status = response.status(),
+            flow = flow.number()
+        ),
+        _ => tracing::Span::none(),
+    };
+    let _inside = span.entered();
+    core.handle_transport(input, now());
 }
