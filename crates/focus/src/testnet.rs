@@ -195,7 +195,7 @@ impl Net {
             // Nothing to send: it is closed below.
             Target::Flow(_) if transmit.bytes.is_empty() => {}
             Target::Flow(flow) => self.deliver((from, flow), transmit.bytes),
-            Target::Address { addr, .. } => {
+            Target::Address { addr, .. } | Target::Server { addr, .. } => {
                 let known = self.remotes.iter().find(|((node, flow), remote)| {
                     *node == from && **remote == addr && self.links.contains_key(&(*node, *flow))
                 });

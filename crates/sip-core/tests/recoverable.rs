@@ -46,6 +46,7 @@ impl World {
         while let Some(transmit) = self.ua.endpoint().poll_transmit() {
             match transmit.to {
                 Target::Address { transport, addr } => self.connect(transport, addr),
+                Target::Server { name, .. } => panic!("nobody asked for {name}"),
                 Target::Flow(flow) => {
                     if let Ok(Message::Request(request)) = Message::parse(transmit.bytes, &Limits::default())
                     {

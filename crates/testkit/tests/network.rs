@@ -52,6 +52,7 @@ impl Node for Probe {
             TransportInput::Closed { .. } => "reset".to_owned(),
             TransportInput::Unreachable { reason: UnreachableReason::Refused, .. } => "refused".to_owned(),
             TransportInput::Unreachable { .. } => "timed out".to_owned(),
+            TransportInput::Secured { .. } | TransportInput::ServerUnreachable { .. } => "tls".to_owned(),
             TransportInput::Ping { .. } => "ping".to_owned(),
             TransportInput::Pong { .. } => "pong".to_owned(),
         });

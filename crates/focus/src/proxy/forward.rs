@@ -126,7 +126,7 @@ impl Plan {
         match (self.direction, self.targets.last()) {
             // The client's own flow: only the client can open another one.
             (Direction::Down, Some(Target::Flow(_)) | None) => RecoveryAction::WaitForSessionUpdate,
-            (Direction::Down, Some(Target::Address { .. })) | (Direction::Up, _) => {
+            (Direction::Down, Some(Target::Address { .. } | Target::Server { .. })) | (Direction::Up, _) => {
                 RecoveryAction::DialogRouteSetUpdate
             }
         }
@@ -177,7 +177,7 @@ impl Proxy {
         }
         self.next_id += 1;
         let id = self.next_id;
-        let remaining = plan.targets.iter().copied().collect();
+        let remaining = plan.targets.iter().cloned().collect();
         let forward = Forward {
             server: tx,
             client: None,
@@ -279,7 +279,7 @@ impl Proxy {
         let Some(target) = forward.remaining.pop_front() else {
             return self.give_up(endpoint, id, Miss::NotDelivered, now);
         };
-        forward.target = Some(target);
+        forward.target = Some(target.clone());
         let (flow, plan, request) = (forward.flow, forward.plan.clone(), forward.request.clone());
         let draft = self.outgoing(endpoint, flow, &request, &plan, &target);
         let client = endpoint.send_request(draft, target, now);
@@ -332,7 +332,7 @@ impl Proxy {
         if request.max_forwards() == Some(0) {
             return;
         }
-        let Some(target) = self.ack_target(request).or_else(|| plan.targets.first().copied()) else { return };
+        let Some(target) = self.ack_target(request).or_else(|| plan.targets.first().cloned()) else { return };
         // Plan and request as for any other; nothing of a one-way request is record-routed.
         let draft = self.outgoing(endpoint, incoming.flow, request, plan, &target);
         endpoint.send_oneway(draft, target, now);
@@ -345,7 +345,7 @@ impl Proxy {
         }
         let tag = request.to().tag().unwrap_or_default();
         let id = self.acks.get(&(request.call_id().to_owned(), tag.to_owned(), request.cseq().number))?;
-        self.forwards.get(id)?.target
+        self.forwards.get(id)?.target.clone()
     }
 
     fn on_response(&mut self, endpoint: &mut Endpoint, id: ForwardId, response: &Response, now: Instant) {

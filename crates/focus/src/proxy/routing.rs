@@ -115,12 +115,16 @@ impl Proxy {
             (Direction::Up, _) => Some(incoming),
             (Direction::Down, Target::Flow(flow)) => Some(*flow),
             // The next element of the route leads on; it has a mark of its own.
-            (Direction::Down, Target::Address { .. }) => None,
+            (Direction::Down, Target::Address { .. } | Target::Server { .. }) => None,
         };
         let info = client_side.and_then(|flow| endpoint.flow_info(flow));
         let host = match target {
-            Target::Address { addr, .. } if direction == Direction::Down => Some(addr.ip()),
-            Target::Address { .. } | Target::Flow(_) => info.as_ref().map(|info| info.remote.ip()),
+            Target::Address { addr, .. } | Target::Server { addr, .. } if direction == Direction::Down => {
+                Some(addr.ip())
+            }
+            Target::Address { .. } | Target::Server { .. } | Target::Flow(_) => {
+                info.as_ref().map(|info| info.remote.ip())
+            }
         };
         if let Some(host) = host {
             self.hosts.learn(host);

@@ -1,12 +1,11 @@
 //! The client side of the endpoint: sending requests, matching responses, ACK of failures, CANCEL.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::event::{ClientTransactionId, Event, TransactionError};
-use super::flow::{CloseReason, FlowId, FlowInfo, Target, Transmit};
+use super::flow::{CloseReason, FlowId, Remote, Target, Transmit};
 use super::keys::ClientKey;
 use super::timers::Who;
 use super::{Endpoint, wire};
@@ -65,10 +64,10 @@ impl Machine {
 }
 
 /// Where a client transaction is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     /// Its address is being connected; nothing was sent.
-    Waiting { transport: TransportKind, addr: SocketAddr },
+    Waiting(Remote),
     /// On this flow.
     Flow(FlowId),
 }
@@ -138,10 +137,10 @@ impl Endpoint {
     pub fn send_oneway(&mut self, draft: RequestDraft, target: Target, _now: Instant) {
         match self.place(target) {
             Ok(Place::Flow(flow)) => self.send_oneway_on(flow, draft),
-            Ok(Place::Waiting { transport, addr }) => {
+            Ok(Place::Waiting(remote)) => {
                 let limit = self.config.max_waiting_oneway;
-                match self.flows.wait_oneway(transport, addr, draft, limit) {
-                    Some(true) => self.transmits.push_back(Transmit::connect(transport, addr)),
+                match self.flows.wait_oneway(&remote, draft, limit) {
+                    Some(true) => self.transmits.push_back(remote.open()),
                     Some(false) => {}
                     None => self.counters.oneway_dropped += 1,
                 }
@@ -165,7 +164,7 @@ impl Endpoint {
             return;
         }
         client.cancel = Cancel::Wanted;
-        let unsent = matches!(client.place, Place::Waiting { .. });
+        let unsent = matches!(client.place, Place::Waiting(_));
         let calling = matches!(machine.state(), ClientInviteState::Calling { .. });
         if unsent {
             self.fail_client(tx.0, TransactionError::FlowClosed { reason: CloseReason::Local }, now);
@@ -185,7 +184,7 @@ impl Endpoint {
     /// is still being opened, is not sent at all.
     pub fn withdraw(&mut self, tx: ClientTransactionId) {
         self.abandon(tx);
-        if self.clients.get(&tx.0).is_some_and(|client| matches!(client.place, Place::Waiting { .. })) {
+        if self.clients.get(&tx.0).is_some_and(|client| matches!(client.place, Place::Waiting(_))) {
             self.remove_client(tx.0);
         }
     }
@@ -273,9 +272,9 @@ impl Endpoint {
         self.settle_client(id);
     }
 
-    /// Sends everything that waited for this address.
-    pub(super) fn flush_waiting(&mut self, flow: FlowId, info: FlowInfo, _now: Instant) {
-        let (clients, oneway) = self.flows.stop_waiting(info.transport, info.remote);
+    /// Sends everything that waited for this flow.
+    pub(super) fn flush_waiting(&mut self, flow: FlowId, remote: &Remote, _now: Instant) {
+        let (clients, oneway) = self.flows.stop_waiting(remote);
         // First the ACKs: the BYE of the same dialog may wait, too.
         for draft in oneway {
             self.send_oneway_on(flow, draft);
@@ -291,27 +290,29 @@ impl Endpoint {
     }
 
     fn place(&self, target: Target) -> Result<Place, TransactionError> {
+        if let Some(remote) = target.remote() {
+            let open = self.flows.to(&remote).map(Place::Flow);
+            return Ok(open.unwrap_or(Place::Waiting(remote)));
+        }
         match target {
             Target::Flow(flow) if self.flows.info(flow).is_some() => Ok(Place::Flow(flow)),
-            Target::Flow(_) => Err(TransactionError::FlowClosed { reason: CloseReason::Local }),
-            Target::Address { transport, addr } => {
-                let open = self.flows.to(transport, addr).map(Place::Flow);
-                Ok(open.unwrap_or(Place::Waiting { transport, addr }))
+            Target::Flow(_) | Target::Address { .. } | Target::Server { .. } => {
+                Err(TransactionError::FlowClosed { reason: CloseReason::Local })
             }
         }
     }
 
     fn start_client(&mut self, id: u64, draft: RequestDraft, place: Place, now: Instant) {
         let key = ClientKey::new(self.ids.token(), &draft.method);
-        self.insert_client(id, key, draft, place, now);
+        self.insert_client(id, key, draft, place.clone(), now);
         match place {
             Place::Flow(flow) => {
                 self.flows.bind(flow, id);
                 self.transmit_request(id, flow);
             }
-            Place::Waiting { transport, addr } => {
-                if self.flows.wait_client(transport, addr, id) {
-                    self.transmits.push_back(Transmit::connect(transport, addr));
+            Place::Waiting(remote) => {
+                if self.flows.wait_client(&remote, id) {
+                    self.transmits.push_back(remote.open());
                 }
             }
         }
@@ -319,7 +320,7 @@ impl Endpoint {
     }
 
     fn insert_client(&mut self, id: u64, key: ClientKey, draft: RequestDraft, place: Place, now: Instant) {
-        let link = self.link(place);
+        let link = self.link(&place);
         let timing = self.config.timing;
         let machine = if draft.method == Method::Invite {
             Machine::Invite(ClientInvite::new(timing, link, now))
@@ -343,10 +344,10 @@ impl Endpoint {
         self.clients.insert(id, client);
     }
 
-    fn link(&self, place: Place) -> Link {
+    fn link(&self, place: &Place) -> Link {
         let transport = match place {
-            Place::Waiting { transport, .. } => Some(transport),
-            Place::Flow(flow) => self.flows.info(flow).map(|info| info.transport),
+            Place::Waiting(remote) => Some(remote.transport),
+            Place::Flow(flow) => self.flows.info(*flow).map(|info| info.transport),
         };
         wire::link(transport.unwrap_or(TransportKind::Tcp))
     }
@@ -412,7 +413,7 @@ impl Endpoint {
         client.cancel = Cancel::Sent;
         // RFC 3261 section 9.1: without a final response within 64*T1 the INVITE counts as cancelled.
         client.give_up = Some(give_up);
-        let (place, branch) = (client.place, client.key.branch().to_owned());
+        let (place, branch) = (client.place.clone(), client.key.branch().to_owned());
         let Some(cancel) = client.draft.as_ref().map(wire::cancel) else {
             return;
         };
@@ -488,7 +489,7 @@ impl Endpoint {
         self.client_keys.remove(&client.key);
         match client.place {
             Place::Flow(flow) => self.flows.unbind(flow, id),
-            Place::Waiting { transport, addr } => self.flows.unwait_client(transport, addr, id),
+            Place::Waiting(remote) => self.flows.unwait_client(&remote, id),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::peer::{PeerIdentity, PeerName, TlsFailure};
 use crate::{Message, ParseError, TransportKind};
 
 /// The name of one flow, unique in one process.
@@ -45,17 +46,73 @@ pub struct FlowInfo {
 }
 
 /// Where something is to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// On this flow, and nowhere else.
     Flow(FlowId),
-    /// To this address: on an open flow to it, else on a new one.
+    /// To this address: on an open flow to it, else on a new one. Over TLS the server has to prove the address itself.
     Address {
         /// The transport to use.
         transport: TransportKind,
         /// The remote address.
         addr: SocketAddr,
     },
+    /// Over TLS to this address, where the server has to prove this name: on a flow on which it did, else on a new one.
+    Server {
+        /// The remote address.
+        addr: SocketAddr,
+        /// The domain of the URI before it was looked up, or the literal address in it.
+        name: PeerName,
+    },
+}
+
+impl Target {
+    /// What the flow has to lead to; `None` for a flow itself.
+    pub(crate) fn remote(&self) -> Option<Remote> {
+        match self {
+            Self::Flow(_) => None,
+            Self::Address { transport, addr } => Some(Remote::new(*transport, *addr)),
+            Self::Server { addr, name } => Some(Remote::server(*addr, name.clone())),
+        }
+    }
+}
+
+/// What makes two flows equal for a request that has to go to an address: over TLS also the name that was asked for.
+///
+/// A connection made for one name is never used for another one, even if its certificate would cover both
+/// (CVE-2020-15260 is what happens otherwise).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Remote {
+    /// The transport.
+    pub(crate) transport: TransportKind,
+    /// The address.
+    pub(crate) addr: SocketAddr,
+    /// The name to prove; over TLS always.
+    pub(crate) name: Option<PeerName>,
+}
+
+impl Remote {
+    /// An address; over TLS the name is the address itself.
+    pub(crate) fn new(transport: TransportKind, addr: SocketAddr) -> Self {
+        let name = (transport == TransportKind::Tls).then(|| addr.ip().into());
+        Self { transport, addr, name }
+    }
+
+    /// A name at an address, over TLS.
+    pub(crate) fn server(addr: SocketAddr, name: PeerName) -> Self {
+        Self { transport: TransportKind::Tls, addr, name: Some(name) }
+    }
+
+    /// A request to open a flow to it.
+    pub(crate) fn open(&self) -> Transmit {
+        let to = match &self.name {
+            Some(name) if *name != self.addr.ip().into() => {
+                Target::Server { addr: self.addr, name: name.clone() }
+            }
+            Some(_) | None => Target::Address { transport: self.transport, addr: self.addr },
+        };
+        Transmit { to, bytes: Bytes::new(), close_after: false }
+    }
 }
 
 /// Why a flow ended.
@@ -80,6 +137,9 @@ pub enum CloseReason {
     /// The limit on flows was reached.
     #[error("too many connections")]
     Limit,
+    /// TLS failed: the other end refused us, or the stream was cut.
+    #[error("{0}")]
+    Tls(TlsFailure),
     /// The transport failed.
     #[error("transport error: {0}")]
     Io(io::ErrorKind),
@@ -101,6 +161,9 @@ pub enum UnreachableReason {
     /// This transport is not available.
     #[error("transport not supported")]
     Unsupported,
+    /// There is somebody, but no TLS connection to whom we look for.
+    #[error("{0}")]
+    Tls(TlsFailure),
     /// Another error of the transport.
     #[error("transport error: {0}")]
     Io(io::ErrorKind),
@@ -150,6 +213,17 @@ pub enum TransportInput {
         /// Its ends.
         info: FlowInfo,
     },
+    /// A flow over TLS was opened, by either end; comes instead of the two above.
+    Secured {
+        /// The new flow.
+        flow: FlowId,
+        /// Its ends.
+        info: FlowInfo,
+        /// The name it was opened for and that the other end proved; `None` if the other end opened it.
+        asked: Option<PeerName>,
+        /// Everything the other end proved.
+        peer: PeerIdentity,
+    },
     /// A flow ended; its number does not come again.
     Closed {
         /// The flow.
@@ -163,6 +237,15 @@ pub enum TransportInput {
         transport: TransportKind,
         /// The address.
         addr: SocketAddr,
+        /// Why.
+        reason: UnreachableReason,
+    },
+    /// A server something was sent to over TLS cannot be reached, or is somebody else.
+    ServerUnreachable {
+        /// The address.
+        addr: SocketAddr,
+        /// The name it had to prove.
+        name: PeerName,
         /// Why.
         reason: UnreachableReason,
     },
@@ -181,7 +264,8 @@ pub enum TransportInput {
 /// What the shell has to send.
 ///
 /// With an address and no bytes it is a request to open a flow: the shell answers [`TransportInput::Connected`], also
-/// for UDP and also when such a flow is open, or [`TransportInput::Unreachable`].
+/// for UDP and also when such a flow is open, or [`TransportInput::Unreachable`]; over TLS [`TransportInput::Secured`] or
+/// [`TransportInput::ServerUnreachable`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
     /// Where to.
@@ -205,6 +289,6 @@ impl Transmit {
 
     /// Whether it only asks for a flow to be opened.
     pub fn is_connect(&self) -> bool {
-        matches!(self.to, Target::Address { .. }) && self.bytes.is_empty()
+        !matches!(self.to, Target::Flow(_)) && self.bytes.is_empty()
     }
 }

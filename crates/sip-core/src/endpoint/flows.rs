@@ -1,16 +1,18 @@
 //! The flows that are open, who uses them, and what waits for one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
-use super::flow::{FlowId, FlowInfo};
-use crate::TransportKind;
+use super::flow::{FlowId, FlowInfo, Remote};
+use super::peer::PeerIdentity;
 use crate::build::RequestDraft;
 
 /// One open flow.
 #[derive(Debug)]
 struct Flow {
     info: FlowInfo,
+    /// What it may be chosen for; `None` for one that others opened over TLS, which is reached by its number only.
+    remote: Option<Remote>,
+    peer: PeerIdentity,
     clients: BTreeSet<u64>,
 }
 
@@ -25,18 +27,26 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Flows {
     open: BTreeMap<FlowId, Flow>,
-    by_remote: BTreeMap<(TransportKind, SocketAddr), BTreeSet<FlowId>>,
-    waiting: BTreeMap<(TransportKind, SocketAddr), Waiting>,
+    by_remote: BTreeMap<Remote, BTreeSet<FlowId>>,
+    waiting: BTreeMap<Remote, Waiting>,
 }
 
 impl Flows {
-    /// Adds a flow; `false` if it is known.
-    pub(super) fn open(&mut self, flow: FlowId, info: FlowInfo) -> bool {
+    /// Adds a flow that may be chosen for `remote`; `false` if it is known.
+    pub(super) fn open(
+        &mut self,
+        flow: FlowId,
+        info: FlowInfo,
+        remote: Option<Remote>,
+        peer: PeerIdentity,
+    ) -> bool {
         if self.open.contains_key(&flow) {
             return false;
         }
-        self.open.insert(flow, Flow { info, clients: BTreeSet::new() });
-        self.by_remote.entry((info.transport, info.remote)).or_default().insert(flow);
+        if let Some(remote) = &remote {
+            self.by_remote.entry(remote.clone()).or_default().insert(flow);
+        }
+        self.open.insert(flow, Flow { info, remote, peer, clients: BTreeSet::new() });
         true
     }
 
@@ -48,14 +58,15 @@ impl Flows {
 
     /// Keeps a flow from being chosen for its address; `false` if it is unknown.
     pub(super) fn retire(&mut self, flow: FlowId) -> bool {
-        let Some(info) = self.info(flow) else {
+        let Some(open) = self.open.get(&flow) else {
             return false;
         };
-        let key = (info.transport, info.remote);
-        if let Some(flows) = self.by_remote.get_mut(&key) {
+        if let Some(remote) = &open.remote
+            && let Some(flows) = self.by_remote.get_mut(remote)
+        {
             flows.remove(&flow);
             if flows.is_empty() {
-                self.by_remote.remove(&key);
+                self.by_remote.remove(remote);
             }
         }
         true
@@ -66,9 +77,14 @@ impl Flows {
         self.open.get(&flow).map(|flow| flow.info)
     }
 
-    /// The newest flow to this address.
-    pub(super) fn to(&self, transport: TransportKind, addr: SocketAddr) -> Option<FlowId> {
-        self.by_remote.get(&(transport, addr))?.last().copied()
+    /// What the other end of an open flow proved.
+    pub(super) fn peer(&self, flow: FlowId) -> Option<&PeerIdentity> {
+        self.open.get(&flow).map(|flow| &flow.peer)
+    }
+
+    /// The newest flow that leads there.
+    pub(super) fn to(&self, remote: &Remote) -> Option<FlowId> {
+        self.by_remote.get(remote)?.last().copied()
     }
 
     /// Every open flow.
@@ -90,40 +106,34 @@ impl Flows {
         }
     }
 
-    /// The client transactions on flows to this address.
-    pub(super) fn clients_to(&self, transport: TransportKind, addr: SocketAddr) -> BTreeSet<u64> {
-        let flows = self.by_remote.get(&(transport, addr)).into_iter().flatten();
+    /// The client transactions on flows that lead there.
+    pub(super) fn clients_to(&self, remote: &Remote) -> BTreeSet<u64> {
+        let flows = self.by_remote.get(remote).into_iter().flatten();
         flows.filter_map(|flow| self.open.get(flow)).flat_map(|flow| flow.clients.iter().copied()).collect()
     }
 
-    /// Lets a client transaction wait for the address; `true` if it is the first thing that does.
-    pub(super) fn wait_client(&mut self, transport: TransportKind, addr: SocketAddr, client: u64) -> bool {
-        let first = !self.waiting.contains_key(&(transport, addr));
-        self.waiting.entry((transport, addr)).or_default().clients.insert(client);
+    /// Lets a client transaction wait for a flow there; `true` if it is the first thing that does.
+    pub(super) fn wait_client(&mut self, remote: &Remote, client: u64) -> bool {
+        let first = !self.waiting.contains_key(remote);
+        self.waiting.entry(remote.clone()).or_default().clients.insert(client);
         first
     }
 
     /// Takes a client transaction out of the wait.
-    pub(super) fn unwait_client(&mut self, transport: TransportKind, addr: SocketAddr, client: u64) {
-        if let Some(waiting) = self.waiting.get_mut(&(transport, addr)) {
+    pub(super) fn unwait_client(&mut self, remote: &Remote, client: u64) {
+        if let Some(waiting) = self.waiting.get_mut(remote) {
             waiting.clients.remove(&client);
             if waiting.clients.is_empty() && waiting.oneway.is_empty() {
-                self.waiting.remove(&(transport, addr));
+                self.waiting.remove(remote);
             }
         }
     }
 
-    /// Lets a request without transaction wait for the address. `Some(true)` if it is the first thing that does,
+    /// Lets a request without transaction wait for a flow there. `Some(true)` if it is the first thing that does,
     /// `None` if too many do.
-    pub(super) fn wait_oneway(
-        &mut self,
-        transport: TransportKind,
-        addr: SocketAddr,
-        draft: RequestDraft,
-        limit: usize,
-    ) -> Option<bool> {
-        let first = !self.waiting.contains_key(&(transport, addr));
-        let waiting = self.waiting.entry((transport, addr)).or_default();
+    pub(super) fn wait_oneway(&mut self, remote: &Remote, draft: RequestDraft, limit: usize) -> Option<bool> {
+        let first = !self.waiting.contains_key(remote);
+        let waiting = self.waiting.entry(remote.clone()).or_default();
         if waiting.oneway.len() >= limit {
             return None;
         }
@@ -131,13 +141,9 @@ impl Flows {
         Some(first)
     }
 
-    /// Everything that waits for the address.
-    pub(super) fn stop_waiting(
-        &mut self,
-        transport: TransportKind,
-        addr: SocketAddr,
-    ) -> (BTreeSet<u64>, Vec<RequestDraft>) {
-        let waiting = self.waiting.remove(&(transport, addr)).unwrap_or_default();
+    /// Everything that waits for a flow there.
+    pub(super) fn stop_waiting(&mut self, remote: &Remote) -> (BTreeSet<u64>, Vec<RequestDraft>) {
+        let waiting = self.waiting.remove(remote).unwrap_or_default();
         (waiting.clients, waiting.oneway)
     }
 }

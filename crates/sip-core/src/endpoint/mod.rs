@@ -21,6 +21,7 @@ mod event;
 mod flow;
 mod flows;
 mod keys;
+mod peer;
 mod reject;
 mod server;
 mod timers;
@@ -36,7 +37,9 @@ use bytes::Bytes;
 pub use config::EndpointConfig;
 pub use counters::Counters;
 pub use event::{ClientTransactionId, Event, ServerTransactionId, TransactionError};
+pub(crate) use flow::Remote;
 pub use flow::{CloseReason, FlowId, FlowInfo, Target, Transmit, TransportInput, UnreachableReason};
+pub use peer::{PeerIdentity, PeerName, PeerNameError, TlsFailure};
 
 use crate::dialog::DialogId;
 use crate::{IdSource, Message, Method, TransportKind};
@@ -122,13 +125,29 @@ impl Endpoint {
             }
             TransportInput::Malformed { flow, error, raw } => self.receive_malformed(flow, &error, &raw),
             TransportInput::Connected { flow, info } => {
-                self.open_flow(flow, info);
-                self.flush_waiting(flow, info, now);
+                let remote = Remote::new(info.transport, info.remote);
+                self.open_flow(flow, info, Some(remote.clone()), PeerIdentity::default());
+                self.flush_waiting(flow, &remote, now);
             }
-            TransportInput::Accepted { flow, info } => self.open_flow(flow, info),
+            TransportInput::Accepted { flow, info } => {
+                let remote = Remote::new(info.transport, info.remote);
+                // Over TLS it proved nothing, its address neither.
+                let remote = remote.name.is_none().then_some(remote);
+                self.open_flow(flow, info, remote, PeerIdentity::default());
+            }
+            TransportInput::Secured { flow, info, asked, peer } => {
+                let remote = asked.map(|name| Remote::server(info.remote, name));
+                self.open_flow(flow, info, remote.clone(), peer);
+                if let Some(remote) = remote {
+                    self.flush_waiting(flow, &remote, now);
+                }
+            }
             TransportInput::Closed { flow, reason } => self.flow_closed(flow, reason, now),
             TransportInput::Unreachable { transport, addr, reason } => {
-                self.unreachable(transport, addr, reason, now);
+                self.unreachable(&Remote::new(transport, addr), reason, now);
+            }
+            TransportInput::ServerUnreachable { addr, name, reason } => {
+                self.unreachable(&Remote::server(addr, name), reason, now);
             }
             TransportInput::Ping { .. } => {}
             TransportInput::Pong { flow } => self.events.push_back(Event::Pong { flow }),
@@ -192,9 +211,22 @@ impl Endpoint {
         self.flows.info(flow)
     }
 
-    /// The newest open flow to this address.
+    /// What the other end of an open flow proved by its certificate (mutual TLS, if it opened the flow).
+    pub fn peer(&self, flow: FlowId) -> Option<&PeerIdentity> {
+        self.flows.peer(flow)
+    }
+
+    /// The newest open flow to this address; over TLS one whose server proved the address itself.
     pub fn flow_to(&self, transport: TransportKind, addr: SocketAddr) -> Option<FlowId> {
-        self.flows.to(transport, addr)
+        self.flows.to(&Remote::new(transport, addr))
+    }
+
+    /// The flow that a request to this target would be sent on, if it is open.
+    pub fn flow_for(&self, target: &Target) -> Option<FlowId> {
+        match target {
+            Target::Flow(flow) => self.flows.info(*flow).map(|_| *flow),
+            Target::Address { .. } | Target::Server { .. } => self.flows.to(&target.remote()?),
+        }
     }
 
     /// Every open flow.
@@ -215,8 +247,15 @@ impl Endpoint {
 
     /// Opens a flow to this address unless there is one; the outcome is an event (`FlowOpened`, `Unreachable`).
     pub fn connect(&mut self, transport: TransportKind, addr: SocketAddr) {
-        if self.flows.to(transport, addr).is_none() {
-            self.transmits.push_back(Transmit::connect(transport, addr));
+        self.connect_to(&Target::Address { transport, addr });
+    }
+
+    /// The same for any target; nothing for a flow, which is open or will never be.
+    pub fn connect_to(&mut self, target: &Target) {
+        if let Some(remote) = target.remote()
+            && self.flows.to(&remote).is_none()
+        {
+            self.transmits.push_back(remote.open());
         }
     }
 
@@ -232,8 +271,8 @@ impl Endpoint {
         self.newest
     }
 
-    fn open_flow(&mut self, flow: FlowId, info: FlowInfo) {
-        if self.flows.open(flow, info) {
+    fn open_flow(&mut self, flow: FlowId, info: FlowInfo, remote: Option<Remote>, peer: PeerIdentity) {
+        if self.flows.open(flow, info, remote, peer) {
             self.events.push_back(Event::FlowOpened { flow, info });
         }
     }
@@ -248,18 +287,13 @@ impl Endpoint {
         }
     }
 
-    fn unreachable(
-        &mut self,
-        transport: TransportKind,
-        addr: SocketAddr,
-        reason: UnreachableReason,
-        now: Instant,
-    ) {
+    fn unreachable(&mut self, remote: &Remote, reason: UnreachableReason, now: Instant) {
+        let Remote { transport, addr, .. } = *remote;
         self.events.push_back(Event::Unreachable { transport, addr, reason });
-        let (mut failed, oneway) = self.flows.stop_waiting(transport, addr);
+        let (mut failed, oneway) = self.flows.stop_waiting(remote);
         self.counters.oneway_dropped += oneway.len() as u64;
         if transport == TransportKind::Udp {
-            failed.extend(self.flows.clients_to(transport, addr));
+            failed.extend(self.flows.clients_to(remote));
         }
         for id in failed {
             self.fail_client(id, TransactionError::Unreachable { transport, addr, reason }, now);

@@ -360,10 +360,8 @@ impl Endpoint {
             return;
         };
         let transport = self.transport_of(back.flow, &back.via);
-        let to = match self.flows.to(transport, addr) {
-            Some(flow) => Target::Flow(flow),
-            None => Target::Address { transport, addr },
-        };
+        let address = Target::Address { transport, addr };
+        let to = self.flow_for(&address).map_or(address, Target::Flow);
         self.transmits.push_back(Transmit { to, bytes, close_after: false });
     }
 

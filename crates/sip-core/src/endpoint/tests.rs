@@ -287,9 +287,9 @@ fn closed_flow_fails_its_transactions() {
 fn address_is_connected_once() {
     let mut rig = Rig::new(TransportKind::Tcp);
     let to = Target::Address { transport: TransportKind::Tcp, addr: addr("203.0.113.5:5060") };
-    rig.send_to(Method::Invite, to);
-    rig.send_to(Method::Info, to);
-    rig.endpoint.send_oneway(draft(Method::Benotify), to, rig.now);
+    rig.send_to(Method::Invite, to.clone());
+    rig.send_to(Method::Info, to.clone());
+    rig.endpoint.send_oneway(draft(Method::Benotify), to.clone(), rig.now);
     let connect = rig.endpoint.poll_transmit().unwrap();
     assert!(connect.is_connect() && connect.to == to);
     rig.quiet();
@@ -318,7 +318,7 @@ fn address_is_connected_once() {
 fn accepted_flow_is_reused_until_retired() {
     let mut rig = Rig::new(TransportKind::Tcp);
     let to = Target::Address { transport: TransportKind::Tcp, addr: addr("192.0.2.9:5070") };
-    rig.send_to(Method::Info, to);
+    rig.send_to(Method::Info, to.clone());
     rig.sent_request();
     rig.endpoint.close_flow(FLOW);
     assert!(rig.endpoint.poll_transmit().unwrap().close_after);

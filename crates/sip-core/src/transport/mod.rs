@@ -171,6 +171,10 @@ impl Transport {
             Target::Address { transport: transport @ TransportKind::Tls, addr } => {
                 self.unreachable(transport, addr, UnreachableReason::Unsupported);
             }
+            Target::Server { addr, name } => {
+                let reason = UnreachableReason::Unsupported;
+                self.ready.push_back(TransportInput::ServerUnreachable { addr, name, reason });
+            }
         }
     }
 
@@ -251,10 +255,13 @@ impl Transport {
             | TransportInput::Malformed { flow, .. }
             | TransportInput::Connected { flow, .. }
             | TransportInput::Accepted { flow, .. }
+            | TransportInput::Secured { flow, .. }
             | TransportInput::Closed { flow, .. }
             | TransportInput::Ping { flow }
             | TransportInput::Pong { flow } => *flow,
-            TransportInput::Unreachable { .. } => return self.ready.push_back(input),
+            TransportInput::Unreachable { .. } | TransportInput::ServerUnreachable { .. } => {
+                return self.ready.push_back(input);
+            }
         };
         if let Some(info) = self.open.get(&flow).map(|open| open.info) {
             match &input {

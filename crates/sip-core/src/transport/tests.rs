@@ -423,7 +423,7 @@ async fn cores_are_driven() {
         let mut asking = Asking(endpoint(2), Vec::new());
         let target = Target::Address { transport, addr };
         for cseq in 1..=100 {
-            asking.0.send_request(request(Method::Options, cseq), target, now());
+            asking.0.send_request(request(Method::Options, cseq), target.clone(), now());
         }
         until_answered(&mut asking, &mut client, 100).await;
         assert!(asking.1.iter().all(|outcome| *outcome == Ok(200)), "{:?}", asking.1);

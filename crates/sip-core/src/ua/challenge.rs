@@ -6,8 +6,9 @@ use super::{RequestId, UserAgent};
 use crate::auth::Kind;
 use crate::build::RequestDraft;
 use crate::endpoint::{ClientTransactionId, FlowId, Target};
-use crate::header::Method;
+use crate::header::{Method, TransportKind};
 use crate::message::Response;
+use crate::transport::ListenAddr;
 
 /// How often one request may be sent again because of challenges: several servers in turn, a nonce that ended.
 const ANSWERS_MAX: u32 = 6;
@@ -35,7 +36,7 @@ impl UserAgent {
     ) -> (ClientTransactionId, Proof) {
         let mut draft = draft.clone();
         let mut proof = Proof::default();
-        if self.is_configured(target)
+        if self.is_configured(&target)
             && let Some(digest) = &mut self.digest
         {
             proof.nonces = digest.authorize(&mut draft, self.endpoint.ids());
@@ -55,7 +56,7 @@ impl UserAgent {
         response: &Response,
         now: Instant,
     ) -> bool {
-        if !matches!(response.status(), 401 | 407) || !self.is_configured(Target::Flow(flow)) {
+        if !matches!(response.status(), 401 | 407) || !self.is_configured(&Target::Flow(flow)) {
             return false;
         }
         let Some(digest) = &mut self.digest else { return false };
@@ -92,14 +93,20 @@ impl UserAgent {
     }
 
     /// Whether this is one of our servers: nobody else gets an answer made with the password.
-    fn is_configured(&self, target: Target) -> bool {
-        let (transport, addr) = match target {
-            Target::Address { transport, addr } => (transport, addr),
-            Target::Flow(flow) => match self.endpoint.flow_info(flow) {
-                Some(info) => (info.transport, info.remote),
+    fn is_configured(&self, target: &Target) -> bool {
+        let (transport, addr, proved) = match target {
+            Target::Address { transport, addr } => (*transport, *addr, true),
+            Target::Server { addr, name } => (TransportKind::Tls, *addr, *name == addr.ip().into()),
+            Target::Flow(flow) => match self.endpoint.flow_info(*flow) {
+                Some(info) => {
+                    let name = info.remote.ip().into();
+                    let proved = self.endpoint.peer(*flow).is_some_and(|peer| peer.proves(&name));
+                    (info.transport, info.remote, proved || info.transport != TransportKind::Tls)
+                }
                 None => return false,
             },
         };
-        self.config.servers.iter().any(|server| server.transport == transport && server.addr == addr)
+        let ours = |server: &ListenAddr| server.transport == transport && server.addr == addr;
+        proved && self.config.servers.iter().any(ours)
     }
 }

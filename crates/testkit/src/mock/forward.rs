@@ -71,6 +71,8 @@ impl Forwarder {
             }
             TransportInput::Message { .. }
             | TransportInput::Malformed { .. }
+            | TransportInput::Secured { .. }
+            | TransportInput::ServerUnreachable { .. }
             | TransportInput::Ping { .. }
             | TransportInput::Pong { .. } => {}
         }

@@ -472,6 +472,11 @@ impl Simulation {
     fn transmit(&mut self, host: HostId, transmit: Transmit) {
         match transmit.to {
             Target::Address { transport, addr } => self.connect(host, transport, addr),
+            Target::Server { addr, name } => {
+                // Nobody has certificates here.
+                let reason = UnreachableReason::Unsupported;
+                self.input(host, TransportInput::ServerUnreachable { addr, name, reason });
+            }
             Target::Flow(flow) => self.send(host, flow, transmit.bytes, transmit.close_after),
         }
     }
