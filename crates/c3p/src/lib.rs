@@ -45,6 +45,7 @@
 #[macro_use]
 mod token;
 
+mod any;
 pub mod command;
 pub mod diagnostics;
 mod error;
@@ -59,6 +60,7 @@ mod reason;
 pub mod uri;
 mod xml;
 
+pub use any::{AnyAttribute, AnyContent, AnyElement, is_name};
 pub use error::{DocumentError, ErrorKind};
 pub use limits::Limits;
 pub use mcu_type::McuType;

@@ -21,11 +21,21 @@ pub struct Limits {
     pub entries: usize,
     /// Attributes of one element, namespace declarations included: 64.
     pub attributes: usize,
+    /// Memory for the elements that are not known and kept ([`AnyElement`](crate::AnyElement)), in bytes: 256 KiB. An
+    /// element that does not fit is skipped as a whole, which is no error; 0 keeps none.
+    pub unknown_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 4 * 1024 * 1024, depth: 32, endpoints: 50_000, entries: 200_000, attributes: 64 }
+        Self {
+            bytes: 4 * 1024 * 1024,
+            depth: 32,
+            endpoints: 50_000,
+            entries: 200_000,
+            attributes: 64,
+            unknown_bytes: 256 * 1024,
+        }
     }
 }
 
@@ -62,6 +72,13 @@ impl Limits {
     #[must_use]
     pub fn with_attributes(mut self, attributes: usize) -> Self {
         self.attributes = attributes;
+        self
+    }
+
+    /// Sets how much memory the elements may take that are not known and kept.
+    #[must_use]
+    pub fn with_unknown_bytes(mut self, bytes: usize) -> Self {
+        self.unknown_bytes = bytes;
         self
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Not here: versions are carried, not judged (crate `conference`).
 
+mod parts;
 mod query;
 mod read;
 mod words;
@@ -14,12 +15,22 @@ mod write;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use read::{read_conference_info, read_roles, read_user};
+pub use parts::{
+    AccessNumbers, CallInfo, Execution, Extension, HostInfo, MediaFilters, NamedValue, NamedValues, Region,
+    RoleFilter,
+};
+pub(crate) use read::{
+    Keeper, read_access_numbers, read_conference_info, read_endpoint, read_media, read_media_filters,
+    read_roles, read_user,
+};
 pub use words::{
     AccessMethod, AdmissionPolicy, AuthMethod, DisconnectionMethod, EndpointStatus, Filter, JoiningMethod,
     McuStatus, MediaStatus, Role, SessionType, State,
 };
-pub(crate) use write::{Form, write_conference_info, write_user};
+pub(crate) use write::{
+    Form, NumberNames, write_access_numbers, write_conference_info, write_endpoint_alone, write_media_alone,
+    write_media_filters, write_user,
+};
 
 use crate::{DocumentError, Limits};
 
@@ -51,14 +62,23 @@ pub struct ConferenceInfo {
     pub state: State,
     /// The number of the document.
     pub version: Option<u32>,
+    /// Whether it is the always-present meeting (attribute `static`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_static: Option<bool>,
     /// What the conference is; replaced as a whole.
     pub description: Option<Description>,
+    /// Who is its host; replaced as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_info: Option<HostInfo>,
     /// How the conference is; replaced as a whole.
     pub conference_state: Option<ConferenceState>,
     /// Who is in it.
     pub users: Option<Users>,
     /// The Focus's and the MCUs' own parts (`conference-view`).
     pub views: Option<Views>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
 /// What a conference is: `conference-description`.
@@ -69,10 +89,22 @@ pub struct Description {
     pub display_text: Option<String>,
     /// The title.
     pub subject: Option<String>,
+    /// More about it, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_text: Option<String>,
+    /// Words to find it by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<String>,
     /// The addresses of the MCUs, one per type.
     pub conf_uris: Vec<ConfUri>,
+    /// Other addresses: web pages, recordings, ...
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub service_uris: Vec<ConfUri>,
     /// The most users.
     pub maximum_user_count: Option<u32>,
+    /// The media that it can have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub available_media: Vec<MediaEntry>,
     /// The conference id.
     pub conference_id: Option<String>,
     /// The passcode of old clients.
@@ -103,9 +135,12 @@ pub struct Description {
     pub organizer: Option<Organizer>,
     /// The web address for joining.
     pub join_url: Option<String>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
-/// One entry of `conf-uris`.
+/// One address with what it is for: an entry of `conf-uris`, `service-uris`, `uris` or `associated-aors`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConfUri {
@@ -115,6 +150,12 @@ pub struct ConfUri {
     pub display_text: Option<String>,
     /// What it is for: the word of an MCU type.
     pub purpose: Option<String>,
+    /// When and why it was changed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Execution>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
 /// How to dial in by phone.
@@ -123,6 +164,15 @@ pub struct ConfUri {
 pub struct PstnAccess {
     /// The number that identifies the conference to a caller.
     pub id: Option<String>,
+    /// The numbers to call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_numbers: Option<AccessNumbers>,
+    /// The region of the organizer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
 /// Whose conference it is.
@@ -133,6 +183,9 @@ pub struct Organizer {
     pub display_name: Option<String>,
     /// The SIP address.
     pub uri: Option<String>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
 /// How a conference is: `conference-state`.
@@ -147,6 +200,9 @@ pub struct ConferenceState {
     pub locked: Option<bool>,
     /// Seconds until it ends by itself; absent when that is not under way.
     pub termination_countdown: Option<u32>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
 /// The collection of users, with how to apply it.
@@ -169,10 +225,22 @@ pub struct User {
     pub state: State,
     /// A name for people.
     pub display_text: Option<String>,
+    /// Other addresses of the person.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub associated_aors: Vec<ConfUri>,
     /// The roles; one in practice.
     pub roles: Vec<Role>,
+    /// The languages of the person, as language tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
+    /// The address of the conference that this "user" stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cascaded_focus: Option<String>,
     /// One endpoint per device and modality.
     pub endpoints: Vec<Endpoint>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
 /// One device of a person in one modality.
@@ -193,16 +261,26 @@ pub struct Endpoint {
     pub refer_to_uri: Option<String>,
     /// A name for people.
     pub display_text: Option<String>,
+    /// When, why and by whom it was invited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referred: Option<Execution>,
     /// Whether it is connected, in the lobby, ...
     pub status: Option<EndpointStatus>,
     /// Who called whom.
     pub joining_method: Option<JoiningMethod>,
+    /// When, why and by whom it joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joining_info: Option<Execution>,
     /// How it went.
     pub disconnection_method: Option<DisconnectionMethod>,
-    /// Why it went, for people (`disconnection-info/reason`).
-    pub disconnection_reason: Option<String>,
+    /// When, why and by whom it went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disconnection_info: Option<Execution>,
     /// The media streams.
     pub media: Vec<Media>,
+    /// The SIP dialog of the endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_info: Option<CallInfo>,
     /// From inside or outside the organisation's network.
     pub access_method: Option<AccessMethod>,
     /// How its user was authenticated.
@@ -211,6 +289,12 @@ pub struct Endpoint {
     pub lobby_capable: Option<bool>,
     /// Where to call, in the answer to a dial-in: keys (without regard to case) and values.
     pub connection_info: Vec<(String, String)>,
+    /// What else `clientInfo` holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub client_info: Vec<Extension>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
 /// One media stream of an endpoint.
@@ -237,6 +321,9 @@ pub struct Media {
     pub media_state: Option<String>,
     /// The source id of the stream.
     pub media_source_id: Option<String>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
 /// The collection of entity views, with how to apply it: `conference-view`.
@@ -257,8 +344,20 @@ pub struct EntityView {
     pub entity: String,
     /// How to apply the entry.
     pub state: State,
+    /// What it can do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<NamedValues>,
+    /// The limits that the Focus imposes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<NamedValues>,
+    /// What the organizer asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<NamedValues>,
     /// Its state; replaced as a whole.
     pub entity_state: Option<EntityState>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
 /// The state of the Focus or of one MCU.
@@ -273,9 +372,18 @@ pub struct EntityState {
     pub media: Vec<MediaEntry>,
     /// How the MCU is; an addition of this project that others may not write.
     pub mcu: Option<McuState>,
+    /// Whether joins and leaves are announced (audio).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub announcements: Option<bool>,
+    /// Who is muted by rule (audio): the "mute all" in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_filters: Option<MediaFilters>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
-/// One medium of an MCU.
+/// One medium of an MCU, or one that a conference can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MediaEntry {
@@ -285,6 +393,18 @@ pub struct MediaEntry {
     pub kind: Option<String>,
     /// In which directions it flows.
     pub status: Option<MediaStatus>,
+    /// A name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_text: Option<String>,
+    /// How the picture is chosen (video).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_mode: Option<String>,
+    /// Whose picture is shown, if that was chosen (video).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary_source: Option<String>,
+    /// What is not known, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
 }
 
 /// How an MCU is: `rc:mcu-status`.

@@ -57,6 +57,27 @@ impl ConferenceInfo {
     pub fn mcu_uri(&self, mcu: McuType) -> Option<&str> {
         self.description.as_ref()?.mcu_uri(mcu)
     }
+
+    /// Removes what is not known here, at every level: what is left is what this crate understands.
+    pub fn clear_extensions(&mut self) {
+        self.extensions.clear();
+        if let Some(description) = &mut self.description {
+            description.clear_extensions();
+        }
+        if let Some(host) = &mut self.host_info {
+            host.extensions.clear();
+            clear_uris(&mut host.uris);
+        }
+        if let Some(state) = &mut self.conference_state {
+            state.extensions.clear();
+        }
+        self.users.iter_mut().flat_map(|users| users.users.iter_mut()).for_each(User::clear_extensions);
+        self.views.iter_mut().flat_map(|views| views.views.iter_mut()).for_each(EntityView::clear_extensions);
+    }
+}
+
+fn clear_uris(uris: &mut [ConfUri]) {
+    uris.iter_mut().for_each(|entry| entry.extensions.clear());
 }
 
 impl Description {
@@ -64,6 +85,21 @@ impl Description {
     #[must_use]
     pub fn mcu_uri(&self, mcu: McuType) -> Option<&str> {
         self.conf_uris.iter().find(|entry| entry.mcu_type() == Some(mcu)).map(|entry| entry.uri.as_str())
+    }
+}
+
+impl Description {
+    fn clear_extensions(&mut self) {
+        self.extensions.clear();
+        clear_uris(&mut self.conf_uris);
+        clear_uris(&mut self.service_uris);
+        self.available_media.iter_mut().for_each(|entry| entry.extensions.clear());
+        if let Some(access) = &mut self.pstn_access {
+            access.extensions.clear();
+        }
+        if let Some(organizer) = &mut self.organizer {
+            organizer.extensions.clear();
+        }
     }
 }
 
@@ -76,6 +112,7 @@ impl ConfUri {
             uri: uri::mcu_uri(conference, mcu)?,
             display_text: Some(word.clone()),
             purpose: Some(word),
+            ..Self::default()
         })
     }
 
@@ -134,6 +171,13 @@ impl User {
         self
     }
 
+    /// Removes what is not known here, also in the endpoints.
+    pub fn clear_extensions(&mut self) {
+        self.extensions.clear();
+        clear_uris(&mut self.associated_aors);
+        self.endpoints.iter_mut().for_each(Endpoint::clear_extensions);
+    }
+
     /// The first role.
     #[must_use]
     pub fn role(&self) -> Option<&Role> {
@@ -190,6 +234,13 @@ impl Endpoint {
     pub fn with_media(mut self, media: Media) -> Self {
         self.media.push(media);
         self
+    }
+
+    /// Removes what is not known here, also in the media.
+    pub fn clear_extensions(&mut self) {
+        self.extensions.clear();
+        self.client_info.clear();
+        self.media.iter_mut().for_each(|media| media.extensions.clear());
     }
 
     /// Whether it is a focus endpoint.
@@ -268,6 +319,17 @@ impl EntityView {
         Self { entity: entity.into(), ..Self::default() }
     }
 
+    fn clear_extensions(&mut self) {
+        self.extensions.clear();
+        for values in [&mut self.capabilities, &mut self.policy, &mut self.settings].into_iter().flatten() {
+            values.extensions.clear();
+        }
+        if let Some(state) = &mut self.entity_state {
+            state.extensions.clear();
+            state.media.iter_mut().for_each(|entry| entry.extensions.clear());
+        }
+    }
+
     /// The view of the Focus: locked or not.
     #[must_use]
     pub fn of_focus(conference: impl Into<String>, locked: bool) -> Self {
@@ -334,7 +396,12 @@ impl MediaEntry {
     /// A medium that flows both ways.
     #[must_use]
     pub fn new(label: impl Into<String>, kind: impl Into<String>) -> Self {
-        Self { label: Some(label.into()), kind: Some(kind.into()), status: Some(MediaStatus::SendRecv) }
+        Self {
+            label: Some(label.into()),
+            kind: Some(kind.into()),
+            status: Some(MediaStatus::SendRecv),
+            ..Self::default()
+        }
     }
 }
 

@@ -1,15 +1,42 @@
 //! Reading of the roster document: one table of elements per level.
 
 use super::{
-    AccessMethod, AdmissionPolicy, AuthMethod, ConfUri, ConferenceInfo, ConferenceState, Description,
-    DisconnectionMethod, Endpoint, EndpointStatus, EntityState, EntityView, Filter, JoiningMethod, McuState,
-    McuStatus, Media, MediaEntry, MediaStatus, Organizer, PstnAccess, Role, SessionType, State, User, Users,
-    Views,
+    AccessMethod, AccessNumbers, AdmissionPolicy, AuthMethod, CallInfo, ConfUri, ConferenceInfo,
+    ConferenceState, Description, DisconnectionMethod, Endpoint, EndpointStatus, EntityState, EntityView,
+    Execution, Extension, Filter, HostInfo, JoiningMethod, McuState, McuStatus, Media, MediaEntry,
+    MediaFilters, MediaStatus, NamedValue, NamedValues, Organizer, PstnAccess, Region, Role, RoleFilter,
+    SessionType, State, User, Users, Views,
 };
-use crate::xml::{Element, Ns, Reader};
+use crate::any::AnyContent;
+use crate::xml::{Element, Ns, Reader, uri};
 use crate::{DocumentError, ErrorKind, Limits};
 
 type Result<T, E = DocumentError> = std::result::Result<T, E>;
+
+/// What a table has no row for, kept with the group of extensions in which it stood.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    group: u8,
+    kept: Vec<Extension>,
+}
+
+impl Keeper {
+    /// Keeps the element whose start tag was read last, or counts it if it is a separator.
+    pub(crate) fn keep(&mut self, reader: &mut Reader<'_>, element: &Element) -> Result<()> {
+        if element.key() == (Ns::Separator, "separator") {
+            self.group = self.group.saturating_add(1).min(Extension::GROUPS_MAX);
+        } else if let Some(element) = reader.any()? {
+            reader.count_entry()?;
+            self.kept.push(Extension { group: self.group, element });
+        }
+        Ok(())
+    }
+
+    /// All that was kept, in order.
+    pub(crate) fn into_kept(self) -> Vec<Extension> {
+        self.kept
+    }
+}
 
 /// Reads a whole document.
 pub(super) fn parse(body: &[u8], limits: &Limits) -> Result<ConferenceInfo> {
@@ -35,11 +62,14 @@ pub(crate) fn read_conference_info(reader: &mut Reader<'_>, mut element: Element
         entity: element.require("entity", "@entity", NAME)?,
         state: read_state(&mut element, NAME)?,
         version: element.number("version", "@version", NAME)?,
+        is_static: element.boolean("static", "@static", NAME)?,
         ..ConferenceInfo::default()
     };
+    let mut unknown = Keeper::default();
     reader.children(NAME, |reader, element| {
         match element.key() {
             (Ns::Info, "conference-description") => info.description = Some(read_description(reader)?),
+            (Ns::Info, "host-info") => info.host_info = Some(read_host_info(reader)?),
             (Ns::Info, "conference-state") => info.conference_state = Some(read_conference_state(reader)?),
             // A second collection could not be told from a replacement of the first.
             (Ns::Info, "users") if info.users.is_some() => {
@@ -50,36 +80,50 @@ pub(crate) fn read_conference_info(reader: &mut Reader<'_>, mut element: Element
                 return Err(reader.error(ErrorKind::Repeated("conference-view")));
             }
             (Ns::InfoExt, "conference-view") => info.views = Some(read_views(reader, element)?),
-            _ => {}
+            _ => unknown.keep(reader, &element)?,
         }
         Ok(())
     })?;
+    info.extensions = unknown.into_kept();
     Ok(info)
 }
 
 fn read_description(reader: &mut Reader<'_>) -> Result<Description> {
     let mut found = Description::default();
+    let mut unknown = Keeper::default();
     reader.children("conference-description", |reader, element| {
         match element.key() {
             (Ns::Info, "display-text") => found.display_text = Some(reader.text()?),
             (Ns::Info, "subject") => found.subject = Some(reader.text()?),
-            (Ns::Info, "conf-uris") => found.conf_uris = read_conf_uris(reader)?,
+            (Ns::Info, "free-text") => found.free_text = Some(reader.text()?),
+            (Ns::Info, "keywords") => found.keywords = read_words(reader)?,
+            (Ns::Info, "conf-uris") => found.conf_uris = read_uris(reader, "conf-uris")?,
+            (Ns::Info, "service-uris") => found.service_uris = read_uris(reader, "service-uris")?,
+            (Ns::Info, "available-media") => {
+                found.available_media = read_media_entries(reader, "available-media")?;
+            }
             (Ns::Info, "maximum-user-count") => {
                 found.maximum_user_count = Some(reader.number("maximum-user-count")?);
             }
-            (Ns::InfoExt, _) => read_description_extension(reader, &element, &mut found)?,
-            _ => {}
+            (Ns::InfoExt, _) => {
+                if !read_description_extension(reader, &element, &mut found)? {
+                    unknown.keep(reader, &element)?;
+                }
+            }
+            _ => unknown.keep(reader, &element)?,
         }
         Ok(())
     })?;
+    found.extensions = unknown.into_kept();
     Ok(found)
 }
 
+/// Reads an element of the extensions, if it is one that is known.
 fn read_description_extension(
     reader: &mut Reader<'_>,
     element: &Element,
     found: &mut Description,
-) -> Result<()> {
+) -> Result<bool> {
     match element.name.as_str() {
         "conference-id" => found.conference_id = Some(reader.trimmed()?),
         "conference-key" => found.conference_key = Some(reader.text()?),
@@ -96,26 +140,72 @@ fn read_description_extension(
         "pstn-lobby-bypass" => found.pstn_lobby_bypass = Some(reader.boolean("pstn-lobby-bypass")?),
         "organizer" => found.organizer = Some(read_organizer(reader)?),
         "join-url" => found.join_url = Some(reader.trimmed()?),
-        _ => {}
+        _ => return Ok(false),
     }
-    Ok(())
+    Ok(true)
 }
 
-fn read_conf_uris(reader: &mut Reader<'_>) -> Result<Vec<ConfUri>> {
+/// Reads a list of words with blanks between them.
+fn read_words(reader: &mut Reader<'_>) -> Result<Vec<String>> {
+    let text = reader.text()?;
+    let words = text.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
+    words
+        .map(|word| {
+            reader.count_entry()?;
+            Ok(word.to_owned())
+        })
+        .collect()
+}
+
+fn read_execution(reader: &mut Reader<'_>, within: &'static str) -> Result<Execution> {
+    let mut found = Execution::default();
+    reader.children(within, |reader, element| {
+        match element.key() {
+            (Ns::Info, "when") => found.when = Some(reader.trimmed()?),
+            (Ns::Info, "reason") => found.reason = Some(reader.text()?),
+            (Ns::Info, "by") => found.by = Some(reader.trimmed()?),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn read_host_info(reader: &mut Reader<'_>) -> Result<HostInfo> {
+    let mut found = HostInfo::default();
+    let mut unknown = Keeper::default();
+    reader.children("host-info", |reader, element| {
+        match element.key() {
+            (Ns::Info, "display-text") => found.display_text = Some(reader.text()?),
+            (Ns::Info, "web-page") => found.web_page = Some(reader.trimmed()?),
+            (Ns::Info, "uris") => found.uris = read_uris(reader, "uris")?,
+            _ => unknown.keep(reader, &element)?,
+        }
+        Ok(())
+    })?;
+    found.extensions = unknown.into_kept();
+    Ok(found)
+}
+
+/// Reads the entries of `conf-uris` and its like.
+fn read_uris(reader: &mut Reader<'_>, within: &'static str) -> Result<Vec<ConfUri>> {
     let mut entries = Vec::new();
-    reader.children("conf-uris", |reader, element| {
+    reader.children(within, |reader, element| {
         if element.key() == (Ns::Info, "entry") {
             reader.count_entry()?;
             let mut entry = ConfUri::default();
+            let mut unknown = Keeper::default();
             reader.children("entry", |reader, element| {
                 match element.key() {
                     (Ns::Info, "uri") => entry.uri = reader.trimmed()?,
                     (Ns::Info, "display-text") => entry.display_text = Some(reader.text()?),
                     (Ns::Info, "purpose") => entry.purpose = Some(reader.trimmed()?),
-                    _ => {}
+                    (Ns::Info, "modified") => entry.modified = Some(read_execution(reader, "modified")?),
+                    _ => unknown.keep(reader, &element)?,
                 }
                 Ok(())
             })?;
+            entry.extensions = unknown.into_kept();
             entries.push(entry);
         }
         Ok(())
@@ -125,21 +215,35 @@ fn read_conf_uris(reader: &mut Reader<'_>) -> Result<Vec<ConfUri>> {
 
 fn read_pstn_access(reader: &mut Reader<'_>) -> Result<PstnAccess> {
     let mut found = PstnAccess::default();
+    let mut unknown = Keeper::default();
     reader.children("pstn-access", |reader, element| {
-        if let (Ns::Info | Ns::InfoExt, "id") = element.key() {
-            found.id = Some(reader.trimmed()?);
+        match element.key() {
+            (Ns::Info | Ns::InfoExt, "id") => found.id = Some(reader.trimmed()?),
+            (Ns::Info | Ns::InfoExt, "access-numbers") => {
+                found.access_numbers = Some(read_access_numbers(reader)?);
+            }
+            (Ns::Info | Ns::InfoExt, "region") => found.region = Some(reader.text()?),
+            _ => unknown.keep(reader, &element)?,
         }
         Ok(())
     })?;
+    found.extensions = unknown.into_kept();
     Ok(found)
 }
 
-fn read_organizer(reader: &mut Reader<'_>) -> Result<Organizer> {
-    let mut found = Organizer::default();
-    reader.children("organizer", |reader, element| {
+/// Reads `access-numbers`, in the namespace of the commands or of the roster document.
+pub(crate) fn read_access_numbers(reader: &mut Reader<'_>) -> Result<AccessNumbers> {
+    let mut found = AccessNumbers::default();
+    reader.children("access-numbers", |reader, mut element| {
         match element.key() {
-            (Ns::Info | Ns::InfoExt, "display-name") => found.display_name = Some(reader.text()?),
-            (Ns::Info | Ns::InfoExt, "uri") => found.uri = Some(reader.trimmed()?),
+            (Ns::C3p | Ns::Info | Ns::InfoExt, "region") => {
+                reader.count_entry()?;
+                let name = element.require("name", "@name", "region")?;
+                found.regions.push(Region { name, numbers: read_numbers(reader)? });
+            }
+            (Ns::C3p | Ns::Info | Ns::InfoExt, "default-region") => {
+                found.default_region = Some(reader.text()?);
+            }
             _ => {}
         }
         Ok(())
@@ -147,9 +251,43 @@ fn read_organizer(reader: &mut Reader<'_>) -> Result<Organizer> {
     Ok(found)
 }
 
+/// Reads the numbers of one region.
+fn read_numbers(reader: &mut Reader<'_>) -> Result<Vec<String>> {
+    let mut numbers = Vec::new();
+    reader.children("region", |reader, element| {
+        if let (Ns::C3p | Ns::Info | Ns::InfoExt, "access-number") = element.key() {
+            reader.children("access-number", |reader, element| {
+                if let (Ns::C3p | Ns::Info | Ns::InfoExt, "number") = element.key() {
+                    reader.count_entry()?;
+                    numbers.push(reader.trimmed()?);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    })?;
+    Ok(numbers)
+}
+
+fn read_organizer(reader: &mut Reader<'_>) -> Result<Organizer> {
+    let mut found = Organizer::default();
+    let mut unknown = Keeper::default();
+    reader.children("organizer", |reader, element| {
+        match element.key() {
+            (Ns::Info | Ns::InfoExt, "display-name") => found.display_name = Some(reader.text()?),
+            (Ns::Info | Ns::InfoExt, "uri") => found.uri = Some(reader.trimmed()?),
+            _ => unknown.keep(reader, &element)?,
+        }
+        Ok(())
+    })?;
+    found.extensions = unknown.into_kept();
+    Ok(found)
+}
+
 fn read_conference_state(reader: &mut Reader<'_>) -> Result<ConferenceState> {
     const NAME: &str = "conference-state";
     let mut found = ConferenceState::default();
+    let mut unknown = Keeper::default();
     reader.children(NAME, |reader, mut element| {
         match element.key() {
             (Ns::Info, "user-count") => found.user_count = Some(reader.number("user-count")?),
@@ -158,10 +296,11 @@ fn read_conference_state(reader: &mut Reader<'_>) -> Result<ConferenceState> {
             (Ns::Recovery, "termination-countdown") => {
                 found.termination_countdown = element.number("remaining", "@remaining", NAME)?;
             }
-            _ => {}
+            _ => unknown.keep(reader, &element)?,
         }
         Ok(())
     })?;
+    found.extensions = unknown.into_kept();
     Ok(found)
 }
 
@@ -185,15 +324,20 @@ pub(crate) fn read_user(reader: &mut Reader<'_>, mut element: Element) -> Result
         state: read_state(&mut element, NAME)?,
         ..User::default()
     };
+    let mut unknown = Keeper::default();
     reader.children(NAME, |reader, element| {
         match element.key() {
             (Ns::Info, "display-text") => user.display_text = Some(reader.text()?),
+            (Ns::Info, "associated-aors") => user.associated_aors = read_uris(reader, "associated-aors")?,
             (Ns::Info, "roles") => user.roles = read_roles(reader, "roles")?,
+            (Ns::Info, "languages") => user.languages = read_words(reader)?,
+            (Ns::Info, "cascaded-focus") => user.cascaded_focus = Some(reader.trimmed()?),
             (Ns::Info, "endpoint") => user.endpoints.push(read_endpoint(reader, element)?),
-            _ => {}
+            _ => unknown.keep(reader, &element)?,
         }
         Ok(())
     })?;
+    user.extensions = unknown.into_kept();
     Ok(user)
 }
 
@@ -210,7 +354,8 @@ pub(crate) fn read_roles(reader: &mut Reader<'_>, within: &'static str) -> Resul
     Ok(roles)
 }
 
-fn read_endpoint(reader: &mut Reader<'_>, mut element: Element) -> Result<Endpoint> {
+/// Reads an `endpoint` element whose start tag was read.
+pub(crate) fn read_endpoint(reader: &mut Reader<'_>, mut element: Element) -> Result<Endpoint> {
     const NAME: &str = "endpoint";
     reader.count_endpoint()?;
     let mut endpoint = Endpoint {
@@ -222,64 +367,92 @@ fn read_endpoint(reader: &mut Reader<'_>, mut element: Element) -> Result<Endpoi
         refer_to_uri: element.take("refer-to-uri")?,
         ..Endpoint::default()
     };
+    let mut unknown = Keeper::default();
     reader.children(NAME, |reader, element| {
         match element.key() {
             (Ns::Info, "display-text") => endpoint.display_text = Some(reader.text()?),
+            (Ns::Info, "referred") => endpoint.referred = Some(read_execution(reader, "referred")?),
             (Ns::Info, "status") => endpoint.status = reader.word(EndpointStatus::from_token)?,
             (Ns::Info, "joining-method") => {
                 endpoint.joining_method = reader.word(JoiningMethod::from_token)?
             }
+            (Ns::Info, "joining-info") => {
+                endpoint.joining_info = Some(read_execution(reader, "joining-info")?);
+            }
             (Ns::Info, "disconnection-method") => {
                 endpoint.disconnection_method = reader.word(DisconnectionMethod::from_token)?;
             }
-            (Ns::Info, "disconnection-info") => endpoint.disconnection_reason = read_disconnection(reader)?,
+            (Ns::Info, "disconnection-info") => {
+                endpoint.disconnection_info = Some(read_execution(reader, "disconnection-info")?);
+            }
             (Ns::Info, "media") => endpoint.media.push(read_media(reader, element)?),
-            (Ns::InfoExt, _) => read_endpoint_extension(reader, &element, &mut endpoint)?,
-            _ => {}
+            (Ns::Info, "call-info") => endpoint.call_info = read_call_info(reader)?,
+            (Ns::InfoExt, _) => {
+                if !read_endpoint_extension(reader, &element, &mut endpoint)? {
+                    unknown.keep(reader, &element)?;
+                }
+            }
+            _ => unknown.keep(reader, &element)?,
         }
         Ok(())
     })?;
+    endpoint.extensions = unknown.into_kept();
     Ok(endpoint)
 }
 
+/// Reads an element of the extensions, if it is one that is known.
 fn read_endpoint_extension(
     reader: &mut Reader<'_>,
     element: &Element,
     endpoint: &mut Endpoint,
-) -> Result<()> {
+) -> Result<bool> {
     match element.name.as_str() {
         "accessMethod" => endpoint.access_method = reader.word(AccessMethod::from_token)?,
         "authMethod" => endpoint.auth_method = reader.word(AuthMethod::from_token)?,
-        "clientInfo" => endpoint.lobby_capable = read_client_info(reader)?,
+        "clientInfo" => (endpoint.lobby_capable, endpoint.client_info) = read_client_info(reader)?,
         "connection-info" => endpoint.connection_info = read_connection_info(reader)?,
         // Attributes here; others may write elements.
         "endpoint-uri" if endpoint.endpoint_uri.is_none() => endpoint.endpoint_uri = Some(reader.trimmed()?),
         "refer-to-uri" if endpoint.refer_to_uri.is_none() => endpoint.refer_to_uri = Some(reader.trimmed()?),
-        _ => {}
+        "endpoint-uri" | "refer-to-uri" => {}
+        _ => return Ok(false),
     }
-    Ok(())
+    Ok(true)
 }
 
-fn read_disconnection(reader: &mut Reader<'_>) -> Result<Option<String>> {
-    let mut reason = None;
-    reader.children("disconnection-info", |reader, element| {
-        if element.key() == (Ns::Info, "reason") {
-            reason = Some(reader.text()?);
+fn read_call_info(reader: &mut Reader<'_>) -> Result<Option<CallInfo>> {
+    let mut found = None;
+    reader.children("call-info", |reader, element| {
+        if element.key() == (Ns::Info, "sip") {
+            let mut call = CallInfo::default();
+            reader.children("sip", |reader, element| {
+                match element.key() {
+                    (Ns::Info, "display-text") => call.display_text = Some(reader.text()?),
+                    (Ns::Info, "call-id") => call.call_id = reader.trimmed()?,
+                    (Ns::Info, "from-tag") => call.from_tag = reader.trimmed()?,
+                    (Ns::Info, "to-tag") => call.to_tag = reader.trimmed()?,
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            found = Some(call);
         }
         Ok(())
     })?;
-    Ok(reason)
+    Ok(found)
 }
 
-fn read_client_info(reader: &mut Reader<'_>) -> Result<Option<bool>> {
+fn read_client_info(reader: &mut Reader<'_>) -> Result<(Option<bool>, Vec<Extension>)> {
     let mut lobby_capable = None;
+    let mut unknown = Keeper::default();
     reader.children("clientInfo", |reader, element| {
         if element.key() == (Ns::InfoExt, "lobby-capable") {
             lobby_capable = Some(reader.boolean("lobby-capable")?);
+            return Ok(());
         }
-        Ok(())
+        unknown.keep(reader, &element)
     })?;
-    Ok(lobby_capable)
+    Ok((lobby_capable, unknown.into_kept()))
 }
 
 fn read_connection_info(reader: &mut Reader<'_>) -> Result<Vec<(String, String)>> {
@@ -303,10 +476,12 @@ fn read_connection_info(reader: &mut Reader<'_>) -> Result<Vec<(String, String)>
     Ok(entries)
 }
 
-fn read_media(reader: &mut Reader<'_>, mut element: Element) -> Result<Media> {
+/// Reads a `media` element of an endpoint whose start tag was read.
+pub(crate) fn read_media(reader: &mut Reader<'_>, mut element: Element) -> Result<Media> {
     const NAME: &str = "media";
     reader.count_entry()?;
     let mut media = Media { id: element.require("id", "@id", NAME)?, ..Media::default() };
+    let mut unknown = Keeper::default();
     reader.children(NAME, |reader, element| {
         match element.key() {
             (Ns::Info, "display-text") => media.display_text = Some(reader.text()?),
@@ -320,10 +495,11 @@ fn read_media(reader: &mut Reader<'_>, mut element: Element) -> Result<Media> {
             (Ns::InfoExt, "media-egress-filter") => media.egress_filter = reader.word(Filter::from_token)?,
             (Ns::InfoExt, "media-state") => media.media_state = Some(reader.trimmed()?),
             (Ns::InfoExt, "media-source-id") => media.media_source_id = Some(reader.trimmed()?),
-            _ => {}
+            _ => unknown.keep(reader, &element)?,
         }
         Ok(())
     })?;
+    media.extensions = unknown.into_kept();
     Ok(media)
 }
 
@@ -345,53 +521,132 @@ fn read_entity_view(reader: &mut Reader<'_>, mut element: Element) -> Result<Ent
     let mut view = EntityView {
         entity: element.require("entity", "@entity", NAME)?,
         state: read_state(&mut element, NAME)?,
-        entity_state: None,
+        ..EntityView::default()
     };
+    let mut unknown = Keeper::default();
     reader.children(NAME, |reader, element| {
-        if element.key() == (Ns::InfoExt, "entity-state") {
-            view.entity_state = Some(read_entity_state(reader)?);
+        match element.key() {
+            (Ns::InfoExt, "entity-capabilities") => {
+                view.capabilities = Some(read_named_values(reader, "entity-capabilities")?);
+            }
+            (Ns::InfoExt, "entity-policy") => view.policy = Some(read_named_values(reader, "entity-policy")?),
+            (Ns::InfoExt, "entity-settings") => {
+                view.settings = Some(read_named_values(reader, "entity-settings")?);
+            }
+            (Ns::InfoExt, "entity-state") => view.entity_state = Some(read_entity_state(reader)?),
+            _ => unknown.keep(reader, &element)?,
         }
         Ok(())
     })?;
+    view.extensions = unknown.into_kept();
     Ok(view)
+}
+
+/// Reads names with values; what is more than a text is an extension.
+fn read_named_values(reader: &mut Reader<'_>, within: &'static str) -> Result<NamedValues> {
+    let mut found = NamedValues::default();
+    let mut unknown = Keeper::default();
+    reader.children(within, |reader, element| {
+        unknown.keep(reader, &element)?;
+        if let Some(last) = unknown.kept.pop_if(|last| is_named_value(last)) {
+            let value = last.element.text().trim_matches(is_blank).to_owned();
+            found.values.push(NamedValue { name: last.element.name, value });
+        }
+        Ok(())
+    })?;
+    found.extensions = unknown.into_kept();
+    Ok(found)
+}
+
+fn is_named_value(extension: &Extension) -> bool {
+    let element = &extension.element;
+    let is_text = |content: &AnyContent| matches!(content, AnyContent::Text(_));
+    element.namespace == uri::INFO_EXT && element.attributes.is_empty() && element.content.iter().all(is_text)
+}
+
+fn is_blank(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\r' | '\n')
 }
 
 fn read_entity_state(reader: &mut Reader<'_>) -> Result<EntityState> {
     const NAME: &str = "entity-state";
     let mut state = EntityState::default();
+    let mut unknown = Keeper::default();
     reader.children(NAME, |reader, mut element| {
         match element.key() {
             (Ns::Info | Ns::InfoExt, "displayText") => state.display_text = Some(reader.text()?),
             (Ns::Info | Ns::InfoExt, "locked") => state.locked = Some(reader.boolean("locked")?),
-            (Ns::Info | Ns::InfoExt, "media") => state.media = read_media_entries(reader)?,
+            (Ns::Info | Ns::InfoExt, "media") => state.media = read_media_entries(reader, "media")?,
+            (Ns::InfoExt, "announcements-enabled") => {
+                state.announcements = Some(reader.boolean("announcements-enabled")?);
+            }
+            (Ns::InfoExt, "media-filters-rules") => {
+                state.media_filters = Some(read_media_filters(reader, element)?);
+            }
             (Ns::Recovery, "mcu-status") => {
                 let instance = element.take("instance")?;
                 let status = reader.word(McuStatus::from_token)?;
                 state.mcu = status.map(|status| McuState { status, instance });
             }
-            _ => {}
+            _ => unknown.keep(reader, &element)?,
         }
         Ok(())
     })?;
+    state.extensions = unknown.into_kept();
     Ok(state)
 }
 
-fn read_media_entries(reader: &mut Reader<'_>) -> Result<Vec<MediaEntry>> {
+/// Reads a `media-filters-rules` element whose start tag was read.
+pub(crate) fn read_media_filters(reader: &mut Reader<'_>, mut element: Element) -> Result<MediaFilters> {
+    const NAME: &str = "media-filters-rules";
+    let media = element.take("media")?.unwrap_or_default();
+    let mut found = MediaFilters { media, rules: Vec::new() };
+    reader.children(NAME, |reader, mut element| {
+        if element.key() != (Ns::InfoExt, "role") {
+            return Ok(());
+        }
+        reader.count_entry()?;
+        let role = Role::from_token(element.require("name", "@name", "role")?.trim());
+        let mut rule = RoleFilter { role, ingress: None, egress: None, may_modify_own: None };
+        reader.children("role", |reader, element| {
+            match element.key() {
+                (Ns::InfoExt, "ingress") => rule.ingress = reader.word(Filter::from_token)?,
+                (Ns::InfoExt, "egress") => rule.egress = reader.word(Filter::from_token)?,
+                (Ns::InfoExt, "may-modify-own-filters") => {
+                    rule.may_modify_own = Some(reader.boolean("may-modify-own-filters")?);
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        found.rules.push(rule);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Reads the entries of an MCU's `media` or of `available-media`.
+fn read_media_entries(reader: &mut Reader<'_>, within: &'static str) -> Result<Vec<MediaEntry>> {
     let mut entries = Vec::new();
-    reader.children("media", |reader, mut element| {
+    reader.children(within, |reader, mut element| {
         if let (Ns::Info | Ns::InfoExt, "entry") = element.key() {
             reader.count_entry()?;
             let mut entry = MediaEntry { label: element.take("label")?, ..MediaEntry::default() };
+            let mut unknown = Keeper::default();
             reader.children("entry", |reader, element| {
                 match element.key() {
+                    (Ns::Info | Ns::InfoExt, "display-text") => entry.display_text = Some(reader.text()?),
                     (Ns::Info | Ns::InfoExt, "type") => entry.kind = Some(reader.trimmed()?),
                     (Ns::Info | Ns::InfoExt, "status") => {
                         entry.status = reader.word(MediaStatus::from_token)?
                     }
-                    _ => {}
+                    (Ns::InfoExt, "video-mode") => entry.video_mode = Some(reader.trimmed()?),
+                    (Ns::InfoExt, "primary-source") => entry.primary_source = Some(reader.trimmed()?),
+                    _ => unknown.keep(reader, &element)?,
                 }
                 Ok(())
             })?;
+            entry.extensions = unknown.into_kept();
             entries.push(entry);
         }
         Ok(())

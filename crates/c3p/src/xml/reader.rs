@@ -15,7 +15,7 @@ use std::mem;
 use std::str::FromStr;
 
 use quick_xml::errors::SyntaxError;
-use quick_xml::escape::{EscapeError, resolve_predefined_entity};
+use quick_xml::escape::{EscapeError, resolve_predefined_entity, unescape};
 use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{LocalName, Namespace, NamespaceError, ResolveResult};
@@ -24,10 +24,18 @@ use quick_xml::{Error, XmlVersion};
 use smol_str::SmolStr;
 
 use super::Ns;
+use crate::any::{self, AnyAttribute, AnyContent, AnyElement};
 use crate::{DocumentError, ErrorKind, Limits};
 
 /// Declarations of namespaces that may be in scope at once.
 const NAMESPACES_MAX: usize = 64;
+/// Namespaces of attributes in one tree of unknown elements: as many can be declared again at its root.
+const ANY_NAMESPACES_MAX: usize = 8;
+/// Attributes of one unknown element: with the declarations, its tag stays within the limit when it is written.
+const ANY_ATTRIBUTES_MAX: usize = 48;
+/// What an unknown element costs beside its texts, and what an attribute of it does.
+const ANY_ELEMENT_BYTES: usize = 160;
+const ANY_ATTRIBUTE_BYTES: usize = 96;
 /// The byte order mark that some writers put before a document.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -41,6 +49,10 @@ pub(crate) struct Reader<'a> {
     endpoints: usize,
     entries: usize,
     within: &'static str,
+    /// The start tag that was read last, for [`Reader::any`].
+    tag: Option<BytesStart<'a>>,
+    /// Memory that unknown elements may still take.
+    unknown_bytes: usize,
 }
 
 /// A start tag that was read.
@@ -108,6 +120,17 @@ impl Element {
         parse_number(&text).map(Some).ok_or_else(|| self.error(ErrorKind::BadValue(label), within))
     }
 
+    /// Takes an attribute that has to be a truth value if it is there.
+    pub(crate) fn boolean(
+        &mut self,
+        name: &'static str,
+        label: &'static str,
+        within: &'static str,
+    ) -> Result<Option<bool>> {
+        let Some(text) = self.take(name)? else { return Ok(None) };
+        parse_boolean(&text).map(Some).ok_or_else(|| self.error(ErrorKind::BadValue(label), within))
+    }
+
     /// A fault of this tag.
     pub(crate) fn error(&self, kind: ErrorKind, within: &'static str) -> DocumentError {
         DocumentError { kind, element: within, offset: self.offset }
@@ -118,6 +141,16 @@ impl Element {
 fn parse_number<T: FromStr>(text: &str) -> Option<T> {
     let text = text.trim();
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn parse_boolean(text: &str) -> Option<bool> {
+    match trim(text) {
+        "1" => Some(true),
+        "0" => Some(false),
+        word if word.eq_ignore_ascii_case("true") => Some(true),
+        word if word.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -139,7 +172,16 @@ impl<'a> Reader<'a> {
         inner.config_mut().expand_empty_elements = true;
         inner.config_mut().check_comments = true;
         inner.resolver_mut().set_max_namespace_bindings(NAMESPACES_MAX);
-        Ok(Self { inner, limits: *limits, depth: 0, endpoints: 0, entries: 0, within: "" })
+        Ok(Self {
+            inner,
+            limits: *limits,
+            depth: 0,
+            endpoints: 0,
+            entries: 0,
+            within: "",
+            tag: None,
+            unknown_bytes: limits.unknown_bytes,
+        })
     }
 
     /// Reads the root's start tag.
@@ -205,6 +247,112 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads the element whose start tag was read last as one that is not known; `None` if it is more than is kept.
+    pub(crate) fn any(&mut self) -> Result<Option<AnyElement>> {
+        let mut namespaces = Vec::new();
+        let Some(head) = self.any_head(&mut namespaces)? else { return Ok(None) };
+        self.any_content(head, &mut namespaces)
+    }
+
+    /// As [`Reader::any`], with the name at least.
+    pub(crate) fn any_or_name(&mut self) -> Result<AnyElement> {
+        let bare = match self.tag.take() {
+            Some(tag) => {
+                let bare = self.any_name(&tag)?;
+                self.tag = Some(tag);
+                bare
+            }
+            None => AnyElement::default(),
+        };
+        Ok(self.any()?.unwrap_or(bare))
+    }
+
+    fn any_name(&self, tag: &BytesStart<'_>) -> Result<AnyElement> {
+        let (resolved, name) = self.inner.resolver().resolve_element(tag.name());
+        if !any::is_name(name.as_ref()) {
+            return Err(self.error(ErrorKind::Syntax));
+        }
+        Ok(AnyElement::new(self.namespace_text(&resolved)?, name.as_ref()))
+    }
+
+    /// Name and attributes of the start tag that was read last.
+    fn any_head(&mut self, namespaces: &mut Vec<String>) -> Result<Option<AnyElement>> {
+        let Some(tag) = self.tag.take() else { return Ok(None) };
+        let mut found = self.any_name(&tag)?;
+        let mut cost = ANY_ELEMENT_BYTES + found.size();
+        for attribute in tag.attributes() {
+            let attribute = attribute.map_err(|error| self.attribute_error(&error))?;
+            if attribute.key.as_namespace_binding().is_some() {
+                continue;
+            }
+            let (resolved, name) = self.inner.resolver().resolve_attribute(attribute.key);
+            if !any::is_name(name.as_ref()) {
+                return Err(self.error(ErrorKind::Syntax));
+            }
+            let namespace = self.namespace_text(&resolved)?;
+            if !namespace.is_empty() && namespace != any::XML && !namespaces.contains(&namespace) {
+                namespaces.push(namespace.clone());
+            }
+            let value =
+                attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| self.syntax(&error))?;
+            cost += ANY_ATTRIBUTE_BYTES + namespace.len() + name.as_ref().len() + value.len();
+            let (name, value) = (name.as_ref().to_owned(), value.into_owned());
+            found.attributes.push(AnyAttribute { namespace, name, value });
+        }
+        found.attributes.sort();
+        let fits = found.attributes.len() <= ANY_ATTRIBUTES_MAX && namespaces.len() <= ANY_NAMESPACES_MAX;
+        Ok((fits && self.spend(cost)).then_some(found))
+    }
+
+    fn any_content(
+        &mut self,
+        mut element: AnyElement,
+        namespaces: &mut Vec<String>,
+    ) -> Result<Option<AnyElement>> {
+        let mut text = String::new();
+        loop {
+            match self.next()? {
+                Piece::Start(_) => {
+                    push_text(&mut element, &mut text);
+                    let Some(head) = self.any_head(namespaces)? else { return Ok(None) };
+                    let Some(child) = self.any_content(head, namespaces)? else { return Ok(None) };
+                    element.content.push(AnyContent::Element(child));
+                }
+                Piece::End => break,
+                Piece::Text(more) if self.spend(more.len()) => text.push_str(&more),
+                Piece::Text(_) => return Ok(None),
+                Piece::Eof => return Err(self.error(ErrorKind::Truncated)),
+            }
+        }
+        push_text(&mut element, &mut text);
+        // Blanks between elements are how a document is laid out, not what it says.
+        if element.content.iter().any(|content| matches!(content, AnyContent::Element(_))) {
+            element.content.retain(|content| !matches!(content, AnyContent::Text(text) if is_blank(text)));
+        }
+        Ok(Some(element))
+    }
+
+    /// Takes memory for an unknown element; after the first that does not fit, no more are kept.
+    fn spend(&mut self, cost: usize) -> bool {
+        let left = self.unknown_bytes.checked_sub(cost);
+        self.unknown_bytes = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    fn namespace_text(&self, resolved: &ResolveResult<'_>) -> Result<String> {
+        match resolved {
+            ResolveResult::Unbound => Ok(String::new()),
+            ResolveResult::Unknown(_) => Err(self.error(ErrorKind::Namespace)),
+            ResolveResult::Bound(namespace) => {
+                let text = unescape(namespace.0).map_err(|error| self.syntax(&Error::Escape(error)))?;
+                if text.contains(is_illegal) {
+                    return Err(self.error(ErrorKind::IllegalCharacter));
+                }
+                Ok(text.into_owned())
+            }
+        }
+    }
+
     /// Reads a text in which blanks at the ends mean nothing.
     pub(crate) fn trimmed(&mut self) -> Result<String> {
         let text = self.text()?;
@@ -220,13 +368,7 @@ impl<'a> Reader<'a> {
     /// Reads a truth value.
     pub(crate) fn boolean(&mut self, label: &'static str) -> Result<bool> {
         let text = self.text()?;
-        match trim(&text) {
-            "1" => Ok(true),
-            "0" => Ok(false),
-            word if word.eq_ignore_ascii_case("true") => Ok(true),
-            word if word.eq_ignore_ascii_case("false") => Ok(false),
-            _ => Err(self.error(ErrorKind::BadValue(label))),
-        }
+        parse_boolean(&text).ok_or_else(|| self.error(ErrorKind::BadValue(label)))
     }
 
     /// Reads a number.
@@ -274,7 +416,11 @@ impl<'a> Reader<'a> {
             let at_start = self.offset() == 0;
             let event = self.inner.read_event().map_err(|error| self.syntax(&error))?;
             match event {
-                Event::Start(start) | Event::Empty(start) => return self.start(&start).map(Piece::Start),
+                Event::Start(start) | Event::Empty(start) => {
+                    let element = self.start(&start)?;
+                    self.tag = Some(start);
+                    return Ok(Piece::Start(element));
+                }
                 Event::End(_) => {
                     self.depth -= 1;
                     return Ok(Piece::End);
@@ -396,6 +542,12 @@ impl<'a> Reader<'a> {
             Error::Io(_) | Error::IllFormed(_) | Error::Escape(_) => ErrorKind::Syntax,
         };
         self.error(kind)
+    }
+}
+
+fn push_text(element: &mut AnyElement, text: &mut String) {
+    if !text.is_empty() {
+        element.content.push(AnyContent::Text(mem::take(text)));
     }
 }
 

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use super::reader::is_illegal;
+use crate::any::{AnyContent, AnyElement, XML, XMLNS, is_name};
 
 /// The writer of one document.
 #[derive(Debug)]
@@ -108,7 +109,7 @@ impl Writer {
 
     /// Writes an element without content whose name came from elsewhere; a name that could not be one becomes `unknown`.
     pub(crate) fn empty_named(&mut self, name: &str, attributes: &[(&str, &str)]) -> &mut Self {
-        let name = if is_plain_name(name) { name } else { "unknown" };
+        let name = if is_name(name) { name } else { "unknown" };
         self.end_tag();
         self.out.push('<');
         self.out.push_str(name);
@@ -119,6 +120,95 @@ impl Writer {
         self.out.push_str("/>");
         self.in_tag = false;
         self
+    }
+
+    /// Writes an element with nothing but text whose name came from elsewhere; `prefix` with its colon.
+    pub(crate) fn leaf_named(&mut self, prefix: &str, name: &str, text: &str) -> &mut Self {
+        let name = if is_name(name) { name } else { "unknown" };
+        self.end_tag();
+        self.out.push('<');
+        self.out.push_str(prefix);
+        self.out.push_str(name);
+        self.out.push('>');
+        self.escape(text, false);
+        self.out.push_str("</");
+        self.out.push_str(prefix);
+        self.out.push_str(name);
+        self.out.push('>');
+        self
+    }
+
+    /// Writes an element that is not known, with further attributes (names with their prefixes) at its tag.
+    ///
+    /// Whatever it holds, the document stays well-formed: a name that cannot be one becomes `unknown`.
+    pub(crate) fn any(&mut self, element: &AnyElement, more: &[(&str, &str)]) -> &mut Self {
+        self.end_tag();
+        let mut namespaces = Vec::new();
+        collect_namespaces(element, &mut namespaces);
+        self.any_tree(element, true, None, &namespaces, more);
+        self
+    }
+
+    fn any_tree(
+        &mut self,
+        element: &AnyElement,
+        is_root: bool,
+        parent: Option<&str>,
+        namespaces: &[&str],
+        more: &[(&str, &str)],
+    ) {
+        let name = if is_name(&element.name) { element.name.as_str() } else { "unknown" };
+        let prefix = if element.namespace == XML { "xml:" } else { "" };
+        let namespace = if element.namespace == XMLNS { "" } else { element.namespace.as_str() };
+        // A prefix by birth leaves the default as it is.
+        let default = if prefix.is_empty() { Some(namespace) } else { parent };
+        self.out.push('<');
+        self.out.push_str(prefix);
+        self.out.push_str(name);
+        self.in_tag = true;
+        if let Some(default) = default
+            && parent != Some(default)
+        {
+            self.attribute("xmlns", default);
+        }
+        if is_root {
+            for (at, namespace) in namespaces.iter().enumerate() {
+                self.attribute(&format!("xmlns:n{at}"), namespace);
+            }
+        }
+        let mut written: Vec<(&str, &str)> = Vec::new();
+        for attribute in &element.attributes {
+            let key = (attribute.namespace.as_str(), attribute.name.as_str());
+            if !is_name(key.1) || key == ("", "xmlns") || key.0 == XMLNS || written.contains(&key) {
+                continue;
+            }
+            written.push(key);
+            match namespaces.iter().position(|known| *known == key.0) {
+                _ if key.0.is_empty() => self.attribute(key.1, &attribute.value),
+                _ if key.0 == XML => self.attribute(&format!("xml:{}", key.1), &attribute.value),
+                Some(at) => self.attribute(&format!("n{at}:{}", key.1), &attribute.value),
+                None => self,
+            };
+        }
+        for (name, value) in more {
+            self.attribute(name, value);
+        }
+        if element.content.is_empty() {
+            self.out.push_str("/>");
+            self.in_tag = false;
+            return;
+        }
+        self.end_tag();
+        for content in &element.content {
+            match content {
+                AnyContent::Element(child) => self.any_tree(child, false, default, namespaces, &[]),
+                AnyContent::Text(text) => self.escape(text, false),
+            }
+        }
+        self.out.push_str("</");
+        self.out.push_str(prefix);
+        self.out.push_str(name);
+        self.out.push('>');
     }
 
     /// The bytes of the document.
@@ -157,8 +247,15 @@ impl Writer {
     }
 }
 
-/// Whether a text can be the local name of an element, by a stricter rule than XML's.
-fn is_plain_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_alphabetic() || first == '_')
-        && name.chars().all(|character| character.is_alphanumeric() || "_-.".contains(character))
+/// The namespaces of the attributes in a tree; each gets a prefix at its root.
+fn collect_namespaces<'a>(element: &'a AnyElement, found: &mut Vec<&'a str>) {
+    for attribute in &element.attributes {
+        let namespace = attribute.namespace.as_str();
+        if !["", XML, XMLNS].contains(&namespace) && !found.contains(&namespace) {
+            found.push(namespace);
+        }
+    }
+    for child in element.children() {
+        collect_namespaces(child, found);
+    }
 }

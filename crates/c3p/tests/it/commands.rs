@@ -8,10 +8,11 @@ use c3p::command::{
 use c3p::diagnostics::ids;
 use c3p::info::{
     AdmissionPolicy, ConferenceInfo, ConferenceState, Description, Endpoint, EndpointStatus, EntityView,
-    JoiningMethod, Media, PstnAccess, Role, User, Users, Views,
+    Extension, JoiningMethod, Media, PstnAccess, Role, User, Users, Views,
 };
-use c3p::{ErrorKind, Limits, McuType, Reason};
+use c3p::{AnyElement, ErrorKind, Limits, McuType, Reason};
 
+const MSCI: &str = "http://schemas.microsoft.com/rtc/2005/08/confinfoextensions";
 const PAVEL: &str = "sip:pavel@contoso.test";
 const OLGA: &str = "sip:olga@contoso.test";
 const FACTORY: &str = "sip:olga@contoso.test;gruu;opaque=app:conf:focusfactory";
@@ -25,6 +26,9 @@ fn to_focus(id: u64, command: Command) -> Request {
 }
 
 fn add_conference() -> Request {
+    // Something of a later release, with a name of ours inside.
+    let wrong = AnyElement::leaf(MSCI, "conference-id", "WRONG");
+    let tomorrow = AnyElement::new(MSCI, "something-of-tomorrow").with_child(wrong);
     let mut info = ConferenceInfo::new("");
     info.description = Some(Description {
         subject: Some("Budget & hiring".into()),
@@ -34,6 +38,7 @@ fn add_conference() -> Request {
         pstn_access: Some(PstnAccess::default()),
         autopromote: Some(3),
         pstn_lobby_bypass: Some(false),
+        extensions: vec![Extension::new(tomorrow).in_group(2)],
         ..Description::default()
     });
     info.users = Some(Users::full(vec![User::new(PAVEL).with_role(Role::Presenter)]));

@@ -91,7 +91,8 @@ fn partial_and_deleted_documents() {
     let endpoint = &users.users[0].endpoints[0];
     assert_eq!(endpoint.status, Some(EndpointStatus::Disconnected));
     assert_eq!(endpoint.disconnection_method, Some(DisconnectionMethod::Booted));
-    assert_eq!(endpoint.disconnection_reason.as_deref(), Some("denied"));
+    let info = endpoint.disconnection_info.as_ref().expect("why");
+    assert_eq!((info.reason.as_deref(), info.by.as_deref()), (Some("denied"), Some("sip:olga@contoso.test")));
 
     let lobby = read("info/lobby");
     assert!(lobby.is_full() && lobby.views.is_none());

@@ -7,13 +7,14 @@ use c3p::command::{
 use c3p::diagnostics::Diagnostics;
 use c3p::im::{ComposingState, Imdn, ImdnRecipient, IsComposing};
 use c3p::info::{
-    AccessMethod, AdmissionPolicy, AuthMethod, ConfUri, ConferenceInfo, ConferenceState, Description,
-    DisconnectionMethod, Endpoint, EndpointStatus, EntityState, EntityView, Filter, JoiningMethod, McuState,
-    McuStatus, Media, MediaEntry, MediaStatus, Organizer, PstnAccess, Role, SessionType, State, User, Users,
-    Views,
+    AccessMethod, AccessNumbers, AdmissionPolicy, AuthMethod, CallInfo, ConfUri, ConferenceInfo,
+    ConferenceState, Description, DisconnectionMethod, Endpoint, EndpointStatus, EntityState, EntityView,
+    Execution, Extension, Filter, HostInfo, JoiningMethod, McuState, McuStatus, Media, MediaEntry,
+    MediaFilters, MediaStatus, NamedValue, NamedValues, Organizer, PstnAccess, Region, Role, RoleFilter,
+    SessionType, State, User, Users, Views,
 };
 use c3p::invite::{ConferenceInvite, ImInvite};
-use c3p::{Limits, Reason, uri};
+use c3p::{AnyAttribute, AnyContent, AnyElement, Limits, Reason, uri};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -56,82 +57,205 @@ fn state() -> impl Strategy<Value = State> {
     one_of(State::ALL)
 }
 
+/// A name that is not one of ours.
+fn name() -> impl Strategy<Value = String> {
+    "[a-zA-Z_][a-zA-Z0-9._-]{0,5}X"
+}
+
+fn namespace() -> impl Strategy<Value = String> {
+    let known = ["", "urn:example:x", "urn:example:y&<", "urn:ietf:params:xml:ns:conference-info"];
+    select(known.to_vec()).prop_map(str::to_owned)
+}
+
+/// An element that is not known, in the form in which one is read.
+fn any_element() -> BoxedStrategy<AnyElement> {
+    let xml = Just("http://www.w3.org/XML/1998/namespace".to_owned());
+    let attribute = (prop_oneof![4 => namespace(), 1 => xml], name(), text())
+        .prop_map(|(namespace, name, value)| AnyAttribute { namespace, name, value });
+    let attributes = vec(attribute, 0..4).prop_map(|mut attributes| {
+        attributes.sort();
+        attributes.dedup_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name));
+        attributes
+    });
+    let head = (namespace(), name(), attributes);
+    let leaf = (head, text()).prop_map(|((namespace, name, attributes), text)| {
+        let content = if text.is_empty() { Vec::new() } else { vec![AnyContent::Text(text)] };
+        AnyElement { namespace, name, attributes, content }
+    });
+    leaf.prop_recursive(3, 8, 3, |inner| {
+        let said = text().prop_map(|text| format!(".{text}"));
+        (inner.clone(), vec(inner, 0..3), of(said)).prop_map(|(mut outer, children, text)| {
+            outer.content = children.into_iter().map(AnyContent::Element).collect();
+            outer.content.extend(text.map(AnyContent::Text));
+            outer
+        })
+    })
+    .boxed()
+}
+
+fn extensions() -> BoxedStrategy<Vec<Extension>> {
+    let one = (any_element(), 0..4_u8).prop_map(|(element, group)| Extension { group, element });
+    prop_oneof![
+        4 => Just(Vec::new()),
+        1 => vec(one, 1..3).prop_map(|mut all| {
+            // In the order of the document, which is that of the groups.
+            all.sort_by_key(|extension| extension.group);
+            all
+        }),
+    ]
+    .boxed()
+}
+
+fn execution() -> BoxedStrategy<Execution> {
+    (of(word()), of(text()), of(word())).prop_map(|(when, reason, by)| Execution { when, reason, by }).boxed()
+}
+
+fn words() -> impl Strategy<Value = Vec<String>> {
+    vec("[a-z<&]{1,5}", 0..3)
+}
+
+fn access_numbers() -> impl Strategy<Value = AccessNumbers> {
+    let region = (text(), vec(word(), 0..3)).prop_map(|(name, numbers)| Region { name, numbers });
+    (vec(region, 0..3), of(text()))
+        .prop_map(|(regions, default_region)| AccessNumbers { regions, default_region })
+}
+
+fn host_info() -> BoxedStrategy<HostInfo> {
+    (of(text()), of(word()), vec(conf_uri(), 0..2), extensions())
+        .prop_map(|(display_text, web_page, uris, extensions)| HostInfo {
+            display_text,
+            web_page,
+            uris,
+            extensions,
+        })
+        .boxed()
+}
+
+fn media_entry() -> BoxedStrategy<MediaEntry> {
+    let first = (of(text()), of(word()), of(one_of(MediaStatus::ALL)));
+    let second = (of(text()), of(word()), of(word()), extensions());
+    (first, second)
+        .prop_map(|(first, second)| MediaEntry {
+            label: first.0,
+            kind: first.1,
+            status: first.2,
+            display_text: second.0,
+            video_mode: second.1,
+            primary_source: second.2,
+            extensions: second.3,
+        })
+        .boxed()
+}
+
+fn named_values() -> impl Strategy<Value = NamedValues> {
+    let value = (name(), word()).prop_map(|(name, value)| NamedValue { name, value });
+    (vec(value, 0..3), extensions()).prop_map(|(values, extensions)| NamedValues { values, extensions })
+}
+
+fn media_filters() -> impl Strategy<Value = MediaFilters> {
+    let rule = (role(), of(one_of(Filter::ALL)), of(one_of(Filter::ALL)), of(any::<bool>())).prop_map(
+        |(role, ingress, egress, may_modify_own)| RoleFilter { role, ingress, egress, may_modify_own },
+    );
+    (text(), vec(rule, 0..3)).prop_map(|(media, rules)| MediaFilters { media, rules })
+}
+
 fn conf_uri() -> impl Strategy<Value = ConfUri> {
-    (word(), of(text()), of(word())).prop_map(|(uri, display_text, purpose)| ConfUri {
-        uri,
-        display_text,
-        purpose,
-    })
-}
-
-fn description() -> impl Strategy<Value = Description> {
-    let first = (of(text()), of(text()), vec(conf_uri(), 0..3), of(any::<u32>()), of(word()), of(text()));
-    let second = (of(word()), of(word()), of(any::<bool>()), of(word()), of(word()), of(text()), of(text()));
-    let third = (of(any::<u32>()), of(of(word())), of(any::<u32>()), of(any::<bool>()));
-    let fourth = (of((of(text()), of(word()))), of(word()));
-    (first, second, third, fourth).prop_map(|(first, second, third, fourth)| Description {
-        display_text: first.0,
-        subject: first.1,
-        conf_uris: first.2,
-        maximum_user_count: first.3,
-        conference_id: first.4,
-        conference_key: first.5,
-        last_update: second.0,
-        last_activate: second.1,
-        is_active: second.2,
-        expiry_time: second.3,
-        admission_policy: second.4.map(|word| AdmissionPolicy::from_token(&word)),
-        organizer_roaming_data: second.5,
-        notification_data: second.6,
-        record_version: third.0,
-        pstn_access: third.1.map(|id| PstnAccess { id }),
-        autopromote: third.2,
-        pstn_lobby_bypass: third.3,
-        organizer: fourth.0.map(|(display_name, uri)| Organizer { display_name, uri }),
-        join_url: fourth.1,
-    })
-}
-
-fn conference_state() -> impl Strategy<Value = ConferenceState> {
-    (of(any::<u32>()), of(any::<bool>()), of(any::<bool>()), of(any::<u32>())).prop_map(
-        |(user_count, active, locked, termination_countdown)| ConferenceState {
-            user_count,
-            active,
-            locked,
-            termination_countdown,
+    (word(), of(text()), of(word()), of(execution()), extensions()).prop_map(
+        |(uri, display_text, purpose, modified, extensions)| ConfUri {
+            uri,
+            display_text,
+            purpose,
+            modified,
+            extensions,
         },
     )
 }
 
-fn media() -> impl Strategy<Value = Media> {
+fn description() -> BoxedStrategy<Description> {
+    let first = (of(text()), of(text()), vec(conf_uri(), 0..3), of(any::<u32>()), of(word()), of(text()));
+    let second = (of(word()), of(word()), of(any::<bool>()), of(word()), of(word()), of(text()), of(text()));
+    let pstn = (of(word()), of(access_numbers()), of(text()), extensions()).prop_map(
+        |(id, access_numbers, region, extensions)| PstnAccess { id, access_numbers, region, extensions },
+    );
+    let organizer = (of(text()), of(word()), extensions())
+        .prop_map(|(display_name, uri, extensions)| Organizer { display_name, uri, extensions });
+    let third = (of(any::<u32>()), of(pstn), of(any::<u32>()), of(any::<bool>()));
+    let fourth = (of(organizer), of(word()));
+    let fifth = (of(text()), words(), vec(conf_uri(), 0..2), vec(media_entry(), 0..2), extensions());
+    (first, second, third, fourth, fifth)
+        .prop_map(|(first, second, third, fourth, fifth)| Description {
+            display_text: first.0,
+            subject: first.1,
+            conf_uris: first.2,
+            maximum_user_count: first.3,
+            conference_id: first.4,
+            conference_key: first.5,
+            last_update: second.0,
+            last_activate: second.1,
+            is_active: second.2,
+            expiry_time: second.3,
+            admission_policy: second.4.map(|word| AdmissionPolicy::from_token(&word)),
+            organizer_roaming_data: second.5,
+            notification_data: second.6,
+            record_version: third.0,
+            pstn_access: third.1,
+            autopromote: third.2,
+            pstn_lobby_bypass: third.3,
+            organizer: fourth.0,
+            join_url: fourth.1,
+            free_text: fifth.0,
+            keywords: fifth.1,
+            service_uris: fifth.2,
+            available_media: fifth.3,
+            extensions: fifth.4,
+        })
+        .boxed()
+}
+
+fn conference_state() -> impl Strategy<Value = ConferenceState> {
+    (of(any::<u32>()), of(any::<bool>()), of(any::<bool>()), of(any::<u32>()), extensions()).prop_map(
+        |(user_count, active, locked, termination_countdown, extensions)| ConferenceState {
+            user_count,
+            active,
+            locked,
+            termination_countdown,
+            extensions,
+        },
+    )
+}
+
+fn media() -> BoxedStrategy<Media> {
     let first = (text(), of(text()), of(word()), of(word()), of(word()), of(one_of(MediaStatus::ALL)));
-    let second = (of(one_of(Filter::ALL)), of(one_of(Filter::ALL)), of(word()), of(word()));
-    (first, second).prop_map(|(first, second)| Media {
-        id: first.0,
-        display_text: first.1,
-        kind: first.2,
-        label: first.3,
-        src_id: first.4,
-        status: first.5,
-        ingress_filter: second.0,
-        egress_filter: second.1,
-        media_state: second.2,
-        media_source_id: second.3,
-    })
+    let second = (of(one_of(Filter::ALL)), of(one_of(Filter::ALL)), of(word()), of(word()), extensions());
+    (first, second)
+        .prop_map(|(first, second)| Media {
+            id: first.0,
+            display_text: first.1,
+            kind: first.2,
+            label: first.3,
+            src_id: first.4,
+            status: first.5,
+            ingress_filter: second.0,
+            egress_filter: second.1,
+            media_state: second.2,
+            media_source_id: second.3,
+            extensions: second.4,
+        })
+        .boxed()
 }
 
 fn session_type() -> impl Strategy<Value = SessionType> {
     prop_oneof![select(SessionType::KNOWN), word().prop_map(|word| SessionType::from_token(&word))]
 }
 
-fn endpoint() -> impl Strategy<Value = Endpoint> {
+fn endpoint() -> BoxedStrategy<Endpoint> {
     let attributes = (text(), state(), of(session_type()), of(text()), of(text()), of(text()));
     let status = (
         of(text()),
         of(one_of(EndpointStatus::ALL)),
         of(one_of(JoiningMethod::ALL)),
         of(one_of(DisconnectionMethod::ALL)),
-        of(text()),
+        of(execution()),
     );
     let rest = (
         vec(media(), 0..3),
@@ -140,70 +264,110 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
         of(any::<bool>()),
         vec((word(), word()), 0..3),
     );
-    (attributes, status, rest).prop_map(|(attributes, status, rest)| Endpoint {
-        entity: attributes.0,
-        state: attributes.1,
-        session_type: attributes.2,
-        endpoint_uri: attributes.3,
-        epid: attributes.4,
-        refer_to_uri: attributes.5,
-        display_text: status.0,
-        status: status.1,
-        joining_method: status.2,
-        disconnection_method: status.3,
-        disconnection_reason: status.4,
-        media: rest.0,
-        access_method: rest.1,
-        auth_method: rest.2,
-        lobby_capable: rest.3,
-        connection_info: rest.4,
-    })
+    let call = (of(text()), word(), word(), word()).prop_map(|(display_text, call_id, from_tag, to_tag)| {
+        CallInfo { display_text, call_id, from_tag, to_tag }
+    });
+    let more = (of(execution()), of(execution()), of(call), extensions(), extensions());
+    (attributes, status, rest, more)
+        .prop_map(|(attributes, status, rest, more)| Endpoint {
+            entity: attributes.0,
+            state: attributes.1,
+            session_type: attributes.2,
+            endpoint_uri: attributes.3,
+            epid: attributes.4,
+            refer_to_uri: attributes.5,
+            display_text: status.0,
+            status: status.1,
+            joining_method: status.2,
+            disconnection_method: status.3,
+            disconnection_info: status.4,
+            referred: more.0,
+            joining_info: more.1,
+            call_info: more.2,
+            client_info: more.3,
+            extensions: more.4,
+            media: rest.0,
+            access_method: rest.1,
+            auth_method: rest.2,
+            lobby_capable: rest.3,
+            connection_info: rest.4,
+        })
+        .boxed()
 }
 
-fn user(endpoints_max: usize) -> impl Strategy<Value = User> {
-    (text(), state(), of(text()), vec(role(), 0..3), vec(endpoint(), 0..=endpoints_max)).prop_map(
-        |(entity, state, display_text, roles, endpoints)| User {
-            entity,
-            state,
-            display_text,
-            roles,
-            endpoints,
-        },
-    )
+fn user(endpoints_max: usize) -> BoxedStrategy<User> {
+    let first = (text(), state(), of(text()), vec(role(), 0..3), vec(endpoint(), 0..=endpoints_max));
+    let second = (vec(conf_uri(), 0..2), words(), of(word()), extensions());
+    (first, second)
+        .prop_map(|(first, second)| User {
+            entity: first.0,
+            state: first.1,
+            display_text: first.2,
+            roles: first.3,
+            endpoints: first.4,
+            associated_aors: second.0,
+            languages: second.1,
+            cascaded_focus: second.2,
+            extensions: second.3,
+        })
+        .boxed()
 }
 
-fn entity_state() -> impl Strategy<Value = EntityState> {
-    let entry = (of(text()), of(word()), of(one_of(MediaStatus::ALL)))
-        .prop_map(|(label, kind, status)| MediaEntry { label, kind, status });
+fn entity_state() -> BoxedStrategy<EntityState> {
     let mcu =
         (one_of(McuStatus::ALL), of(text())).prop_map(|(status, instance)| McuState { status, instance });
-    (of(text()), of(any::<bool>()), vec(entry, 0..3), of(mcu))
-        .prop_map(|(display_text, locked, media, mcu)| EntityState { display_text, locked, media, mcu })
+    let more = (of(any::<bool>()), of(media_filters()), extensions());
+    (of(text()), of(any::<bool>()), vec(media_entry(), 0..3), of(mcu), more)
+        .prop_map(|(display_text, locked, media, mcu, more)| EntityState {
+            display_text,
+            locked,
+            media,
+            mcu,
+            announcements: more.0,
+            media_filters: more.1,
+            extensions: more.2,
+        })
+        .boxed()
 }
 
 fn views() -> impl Strategy<Value = Views> {
-    let view = (text(), state(), of(entity_state())).prop_map(|(entity, state, entity_state)| EntityView {
-        entity,
-        state,
-        entity_state,
-    });
+    let values = (of(named_values()), of(named_values()), of(named_values()));
+    let view = (text(), state(), of(entity_state()), values, extensions()).prop_map(
+        |(entity, state, entity_state, (capabilities, policy, settings), extensions)| EntityView {
+            entity,
+            state,
+            capabilities,
+            policy,
+            settings,
+            entity_state,
+            extensions,
+        },
+    );
     (state(), vec(view, 0..3)).prop_map(|(state, views)| Views { state, views })
 }
 
-fn conference_info() -> impl Strategy<Value = ConferenceInfo> {
+fn conference_info() -> BoxedStrategy<ConferenceInfo> {
     let users = (state(), vec(user(3), 0..3)).prop_map(|(state, users)| Users { state, users });
-    let head = (text(), state(), of(any::<u32>()));
-    (head, of(description()), of(conference_state()), of(users), of(views())).prop_map(
-        |((entity, state, version), description, conference_state, users, views)| ConferenceInfo {
-            entity,
-            state,
-            version,
-            description,
-            conference_state,
-            users,
-            views,
-        },
-    )
+    let head = (text(), state(), of(any::<u32>()), of(any::<bool>()));
+    let more = (of(host_info()), extensions());
+    (head, of(description()), of(conference_state()), of(users), of(views()), more)
+        .prop_map(
+            |((entity, state, version, is_static), description, conference_state, users, views, more)| {
+                ConferenceInfo {
+                    entity,
+                    state,
+                    version,
+                    is_static,
+                    description,
+                    host_info: more.0,
+                    conference_state,
+                    users,
+                    views,
+                    extensions: more.1,
+                }
+            },
+        )
+        .boxed()
 }
 
 fn boxed_info() -> impl Strategy<Value = Box<ConferenceInfo>> {

@@ -111,6 +111,7 @@ impl Conference {
             active: Some(self.head.active),
             locked: Some(self.head.locked),
             termination_countdown: self.countdown_s.and_then(|seconds| u32::try_from(seconds).ok()),
+            ..ConferenceState::default()
         }
     }
 
@@ -156,7 +157,7 @@ pub(crate) fn describe(head: &crate::record::ConferenceHead) -> Description {
         is_active: Some(head.active),
         expiry_time: Some(head.expires.clone()),
         admission_policy: Some(AdmissionPolicy::from_token(&head.admission_policy)),
-        organizer: Some(Organizer { display_name: None, uri: Some(head.organizer.clone()) }),
+        organizer: Some(Organizer { uri: Some(head.organizer.clone()), ..Organizer::default() }),
         ..Description::default()
     }
 }

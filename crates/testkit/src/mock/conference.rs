@@ -269,6 +269,7 @@ impl MockConference {
             active: Some(true),
             locked: Some(self.locked),
             termination_countdown: None,
+            ..ConferenceState::default()
         }
     }
 
