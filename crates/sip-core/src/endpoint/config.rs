@@ -24,8 +24,12 @@ pub struct EndpointConfig {
     pub invite_total: Duration,
     /// How long the transaction user may leave a request without final response; then 500 is sent for it.
     pub answer_within: Duration,
-    /// Transactions of each side, client and server, at the same time. Beyond: 503 and `Overloaded`.
+    /// Transactions of each side, client and server, at the same time; without those that are finished here and wait for
+    /// retransmissions. Beyond: 503 and `Overloaded`.
     pub max_transactions: usize,
+    /// Server transactions that are finished and wait for retransmissions only (timers J and L). Beyond: the oldest ends early,
+    /// and a retransmission of its request is a new request.
+    pub max_finished: usize,
     /// Requests without transaction that wait for one address to be connected.
     pub max_waiting_oneway: usize,
     /// `Retry-After` of the 503 above, in seconds.
@@ -48,6 +52,7 @@ impl Default for EndpointConfig {
             invite_total: Duration::from_secs(190),
             answer_within: Duration::from_secs(300),
             max_transactions: 50_000,
+            max_finished: 200_000,
             max_waiting_oneway: 1_000,
             retry_after_s: 10,
             capabilities: None,
@@ -104,6 +109,13 @@ impl EndpointConfig {
     #[must_use]
     pub fn with_max_transactions(mut self, limit: usize) -> Self {
         self.max_transactions = limit;
+        self
+    }
+
+    /// With this limit on finished server transactions.
+    #[must_use]
+    pub fn with_max_finished(mut self, limit: usize) -> Self {
+        self.max_finished = limit;
         self
     }
 

@@ -24,6 +24,8 @@ pub struct Counters {
     pub malformed_dropped: u64,
     /// Requests answered 503: too many transactions.
     pub overload_rejected: u64,
+    /// Finished server transactions that ended before their timer: too many.
+    pub finished_evicted: u64,
     /// Requests refused by the endpoint itself for what the user cannot do.
     pub incapable_refused: u64,
     /// Requests answered 482: they came on another way too.

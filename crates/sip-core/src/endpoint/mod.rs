@@ -18,6 +18,7 @@ mod client;
 mod config;
 mod counters;
 mod event;
+mod finished;
 mod flow;
 mod flows;
 mod keys;
@@ -41,12 +42,12 @@ pub(crate) use flow::Remote;
 pub use flow::{CloseReason, FlowId, FlowInfo, Target, Transmit, TransportInput, UnreachableReason};
 pub use peer::{PeerIdentity, PeerName, PeerNameError, TlsFailure};
 
-use crate::dialog::DialogId;
 use crate::{IdSource, Message, Method, TransportKind};
 use client::Client;
+use finished::FinishedQueue;
 use flows::Flows;
-use keys::{ClientKey, MergeKey, ServerKey};
-use server::Server;
+use keys::{ClientKey, Key, KeyMap, Keys};
+use server::{Place, Server};
 use timers::{Timers, Who};
 
 /// Transactions under one sans-I/O core; see the module's text.
@@ -55,15 +56,18 @@ pub struct Endpoint {
     ids: Box<dyn IdSource>,
     flows: Flows,
     clients: BTreeMap<u64, Client>,
+    /// Those that are not finished.
     servers: BTreeMap<u64, Server>,
+    finished: FinishedQueue,
     /// Number of the newest transaction, of either side.
     newest: u64,
     client_keys: HashMap<ClientKey, u64>,
-    server_keys: HashMap<ServerKey, u64>,
+    keys: Keys,
+    server_keys: KeyMap<Place>,
     /// The server transactions of requests outside of dialogs; empty unless merged requests are refused.
-    merge_keys: HashMap<MergeKey, u64>,
+    merge_keys: KeyMap<Key>,
     /// The INVITE server transaction whose final response waits for an ACK in this dialog.
-    ack_keys: HashMap<DialogId, u64>,
+    ack_keys: KeyMap<u64>,
     timers: Timers,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -75,6 +79,7 @@ impl fmt::Debug for Endpoint {
         f.debug_struct("Endpoint")
             .field("clients", &self.clients.len())
             .field("servers", &self.servers.len())
+            .field("finished", &self.finished.len())
             .field("counters", &self.counters)
             .finish_non_exhaustive()
     }
@@ -91,11 +96,13 @@ impl Endpoint {
             flows: Flows::default(),
             clients: BTreeMap::new(),
             servers: BTreeMap::new(),
+            finished: FinishedQueue::default(),
             newest: 0,
             client_keys: HashMap::new(),
-            server_keys: HashMap::new(),
-            merge_keys: HashMap::new(),
-            ack_keys: HashMap::new(),
+            keys: Keys::default(),
+            server_keys: KeyMap::default(),
+            merge_keys: KeyMap::default(),
+            ack_keys: KeyMap::default(),
             timers: Timers::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -163,12 +170,13 @@ impl Endpoint {
                 Who::Server(id) => self.server_timeout(id, now),
             }
         }
+        self.end_finished(now);
         self.check_invariants();
     }
 
     /// When [`Self::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.soonest()
+        [self.timers.soonest(), self.finished.soonest()].into_iter().flatten().min()
     }
 
     /// The next thing to send.
@@ -203,7 +211,7 @@ impl Endpoint {
 
     /// The number of client and server transactions, finished ones that linger included.
     pub fn transactions(&self) -> (usize, usize) {
-        (self.clients.len(), self.servers.len())
+        (self.clients.len(), self.servers.len() + self.finished.len())
     }
 
     /// The ends of an open flow.
@@ -302,7 +310,8 @@ impl Endpoint {
 
     fn check_invariants(&self) {
         debug_assert!(self.client_keys.len() == self.clients.len(), "a client transaction without its key");
-        debug_assert!(self.server_keys.len() == self.servers.len(), "a server transaction without its key");
+        let servers = self.servers.len() + self.finished.len();
+        debug_assert!(self.server_keys.len() == servers, "a server transaction without its key");
         debug_assert!(self.timers.len() <= self.clients.len() + self.servers.len(), "a timer without owner");
     }
 }

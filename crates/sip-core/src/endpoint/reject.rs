@@ -23,8 +23,7 @@ impl Endpoint {
             }
             let reason = error.to_string().replace(['"', '\\'], "'");
             let draft = draft.header("ms-diagnostics", self.diagnostics(&reason));
-            let tag = self.ids.token();
-            let draft = wire::complete_response(draft, &tag, &self.config);
+            let draft = wire::complete_response(draft, &mut *self.ids, &self.config);
             self.counters.malformed_answered += 1;
             self.transmits.push_back(Transmit::on_flow(flow, draft.write()));
         } else {

@@ -5,15 +5,16 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::event::{Event, ServerTransactionId};
+use super::finished::Finished;
 use super::flow::{FlowId, Target, Transmit};
-use super::keys::{MergeKey, ServerKey};
+use super::keys::Key;
 use super::timers::Who;
 use super::{Endpoint, wire};
 use crate::build::ResponseDraft;
-use crate::dialog::{DialogId, in_dialog_id};
-use crate::header::Via;
-use crate::transaction::{AckDuty, ServerInvite, ServerInviteState, ServerNonInvite, ServerStep};
-use crate::{Method, Request, TransportKind};
+use crate::transaction::{
+    AckDuty, ServerInvite, ServerInviteState, ServerNonInvite, ServerNonInviteState, ServerStep,
+};
+use crate::{Limits, Message, Method, Request, TransportKind};
 
 /// One of the two server machines.
 #[derive(Debug)]
@@ -60,26 +61,45 @@ impl Machine {
     }
 }
 
-/// Where the responses of a request go: RFC 3261 section 18.2.2.
-#[derive(Clone, Debug)]
-pub(super) struct ReturnPath {
-    flow: FlowId,
-    /// The topmost Via, with the source noted.
-    via: Via,
+/// Where a server transaction is: among the active ones under its id, or among the finished ones under its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(u64);
+
+impl Place {
+    fn active(id: u64) -> Self {
+        Self(id << 1)
+    }
+
+    fn finished(number: u64) -> Self {
+        Self(number << 1 | 1)
+    }
+
+    /// The id of an active transaction.
+    fn id(self) -> Option<u64> {
+        (self.0 & 1 == 0).then_some(self.0 >> 1)
+    }
+
+    /// The number of a finished one.
+    fn number(self) -> Option<u64> {
+        (self.0 & 1 == 1).then_some(self.0 >> 1)
+    }
 }
 
-/// A server transaction and its bytes.
+/// A server transaction that is not finished, and its bytes.
 #[derive(Debug)]
 pub(super) struct Server {
     machine: Machine,
-    key: ServerKey,
+    key: Key,
     /// The request, until it has its final response.
     request: Option<Request>,
-    back: ReturnPath,
+    /// The flow it came on.
+    flow: FlowId,
     /// The last response.
     last: Option<Bytes>,
-    ack_key: Option<DialogId>,
-    merge_key: Option<MergeKey>,
+    ack_key: Option<Key>,
+    merge_key: Option<Key>,
+    /// Whether its final response was only passed on: then more of the kind may follow.
+    forwarded: bool,
     /// When the user has taken too long.
     answer_by: Instant,
     /// The deadline known to the timers.
@@ -92,8 +112,31 @@ impl Server {
         [self.machine.deadline(), answer_by].into_iter().flatten().min()
     }
 
-    fn is_over(&self) -> bool {
-        !self.machine.is_waiting() && self.machine.deadline().is_none()
+    fn is_over(&self, now: Instant) -> bool {
+        !self.machine.is_waiting()
+            && self.machine.deadline().is_none_or(|at| at <= now && self.lingers().is_some())
+    }
+
+    /// When it ends, if nothing is to be done before but absorbing retransmissions; and what answers them.
+    fn lingers(&self) -> Option<(Instant, Option<&Bytes>)> {
+        match &self.machine {
+            Machine::NonInvite(machine) => match machine.state() {
+                ServerNonInviteState::Completed { j } => Some((j, self.last.as_ref())),
+                ServerNonInviteState::Trying
+                | ServerNonInviteState::Proceeding
+                | ServerNonInviteState::Terminated => None,
+            },
+            Machine::Invite(machine) => match machine.state() {
+                ServerInviteState::Accepted { g: None, ack_owed: false, l } if !self.forwarded => {
+                    Some((l, None))
+                }
+                ServerInviteState::Proceeding { .. }
+                | ServerInviteState::Completed { .. }
+                | ServerInviteState::Confirmed { .. }
+                | ServerInviteState::Accepted { .. }
+                | ServerInviteState::Terminated => None,
+            },
+        }
     }
 }
 
@@ -104,8 +147,7 @@ impl Endpoint {
     /// ACK comes.
     pub fn respond(&mut self, tx: ServerTransactionId, mut draft: ResponseDraft, now: Instant) {
         if draft.status > 100 {
-            let tag = self.ids.token();
-            draft = wire::complete_response(draft, &tag, &self.config);
+            draft = wire::complete_response(draft, &mut *self.ids, &self.config);
         }
         self.answer(tx.0, draft, AckDuty::Here, now);
     }
@@ -125,40 +167,51 @@ impl Endpoint {
 
     /// A request that is neither ACK, CANCEL nor BENOTIFY.
     pub(super) fn receive_request(&mut self, flow: FlowId, request: Request, now: Instant) {
-        let key = ServerKey::of(&request);
-        if let Some(id) = self.server_keys.get(&key).copied() {
-            self.counters.retransmissions_absorbed += 1;
-            let step = self.servers.get_mut(&id).map(|server| server.machine.handle_retransmission());
-            self.server_step(id, step.unwrap_or(ServerStep::Nothing));
-            return;
+        let key = self.keys.of(&request);
+        if let Some(place) = self.server_keys.get(&key).copied() {
+            return self.receive_again(place);
         }
         if self.servers.len() >= self.config.max_transactions {
             self.refuse_overload(flow, &request);
             return;
         }
-        let refusal = self.refusal(&request);
+        let (merge_key, refusal) = self.refusal(&request);
         let id = self.insert_server(key, flow, request.clone(), now);
         match refusal {
             Some(draft) => self.refuse(id, flow, draft, now),
             None => {
-                self.note_merge_key(id, &request);
+                self.note_merge_key(id, merge_key);
                 self.events.push_back(Event::Request { tx: ServerTransactionId(id), flow, request });
-                self.settle_server(id);
+                self.settle_server(id, now);
             }
         }
     }
 
-    /// The answer to a request that the user need not see.
-    fn refusal(&mut self, request: &Request) -> Option<ResponseDraft> {
-        if self.config.refuse_merged
-            && MergeKey::of(request).is_some_and(|key| self.merge_keys.contains_key(&key))
-        {
-            self.counters.merged_refused += 1;
-            return Some(ResponseDraft::merged_request(request));
+    /// A retransmission of a request.
+    fn receive_again(&mut self, place: Place) {
+        self.counters.retransmissions_absorbed += 1;
+        if let Some(finished) = place.number().and_then(|number| self.finished.get(number)) {
+            if !finished.last.is_empty() {
+                self.counters.retransmissions_sent += 1;
+                let (flow, bytes) = (finished.flow, finished.last.clone());
+                self.send_back(flow, bytes);
+            }
+        } else if let Some(id) = place.id() {
+            let step = self.servers.get_mut(&id).map(|server| server.machine.handle_retransmission());
+            self.server_step(id, step.unwrap_or(ServerStep::Nothing));
         }
-        let refusal = self.config.capabilities.as_ref()?.check(request).err()?;
-        self.counters.incapable_refused += 1;
-        Some(refusal)
+    }
+
+    /// As what the request is known when it comes on another way, and the answer to one that the user need not see.
+    fn refusal(&mut self, request: &Request) -> (Option<Key>, Option<ResponseDraft>) {
+        let merge_key = if self.config.refuse_merged { self.keys.of_merged(request) } else { None };
+        if merge_key.is_some_and(|key| self.merge_keys.contains_key(&key)) {
+            self.counters.merged_refused += 1;
+            return (None, Some(ResponseDraft::merged_request(request)));
+        }
+        let refusal = self.config.capabilities.as_ref().and_then(|can| can.check(request).err());
+        self.counters.incapable_refused += u64::from(refusal.is_some());
+        (merge_key, refusal)
     }
 
     fn refuse(&mut self, id: u64, flow: FlowId, draft: ResponseDraft, now: Instant) {
@@ -168,21 +221,21 @@ impl Endpoint {
         self.events.push_back(Event::Rejected { flow, status: Some(status), reason });
     }
 
-    fn note_merge_key(&mut self, id: u64, request: &Request) {
-        let key = MergeKey::of(request).filter(|_| self.config.refuse_merged);
+    fn note_merge_key(&mut self, id: u64, key: Option<Key>) {
         if let (Some(key), Some(server)) = (key, self.servers.get_mut(&id)) {
-            server.merge_key = Some(key.clone());
-            self.merge_keys.insert(key, id);
+            server.merge_key = Some(key);
+            self.merge_keys.insert(key, server.key);
         }
     }
 
     /// An ACK: it ends a transaction here, or is for a 2xx and goes to the user.
     pub(super) fn receive_ack(&mut self, flow: FlowId, request: Request, now: Instant) {
-        let key = ServerKey::of_invite(&request);
-        let by_key = self.server_keys.get(&key).copied();
-        let by_dialog = in_dialog_id(&request).and_then(|dialog| self.ack_keys.get(&dialog).copied());
+        let place = self.server_keys.get(&self.keys.of_invite(&request)).copied();
+        let by_key = place.and_then(Place::id);
+        let by_dialog = self.keys.of_dialog_of(&request).and_then(|key| self.ack_keys.get(&key).copied());
         // A client without branches numbers its ACK as it likes: there the dialog, with our tag in it, is surer.
-        let found = if key.is_branch() { by_key.or(by_dialog) } else { by_dialog.or(by_key) };
+        let has_branch = request.via().has_rfc3261_branch();
+        let found = if has_branch { by_key.or(by_dialog) } else { by_dialog.or(by_key) };
         let Some(id) = found else {
             self.events.push_back(Event::Oneway { flow, request });
             return;
@@ -191,7 +244,7 @@ impl Endpoint {
             return;
         };
         // An ACK of an earlier 2xx must not end a later INVITE of the dialog that was refused.
-        let own = by_key.is_some() || !key.is_branch();
+        let own = by_key.is_some() || !has_branch;
         let accepted = matches!(machine.state(), ServerInviteState::Accepted { .. });
         if accepted || own {
             machine.handle_ack(now);
@@ -199,18 +252,16 @@ impl Endpoint {
         if accepted || !own {
             self.events.push_back(Event::Oneway { flow, request });
         }
-        self.settle_server(id);
+        self.settle_server(id, now);
     }
 
     /// A CANCEL: answered here; the user hears of it if its INVITE is still open.
     pub(super) fn receive_cancel(&mut self, flow: FlowId, request: Request, now: Instant) {
-        let key = ServerKey::of(&request);
-        if let Some(id) = self.server_keys.get(&key).copied() {
-            self.counters.retransmissions_absorbed += 1;
-            self.server_step(id, ServerStep::Resend);
-            return;
+        let key = self.keys.of(&request);
+        if let Some(place) = self.server_keys.get(&key).copied() {
+            return self.receive_again(place);
         }
-        let invite = self.server_keys.get(&ServerKey::of_invite(&request)).copied();
+        let invite = self.server_keys.get(&self.keys.of_invite(&request)).copied();
         let status = if invite.is_some() { 200 } else { 481 };
         let draft = ResponseDraft::to(&request, status);
         if self.servers.len() >= self.config.max_transactions {
@@ -220,10 +271,10 @@ impl Endpoint {
             self.respond(ServerTransactionId(id), draft, now);
         }
         match invite {
-            Some(id) if self.is_unanswered(ServerTransactionId(id)) => {
-                self.events.push_back(Event::Cancelled { tx: ServerTransactionId(id) });
+            Some(place) => {
+                let open = place.id().map(ServerTransactionId).filter(|tx| self.is_unanswered(*tx));
+                self.events.extend(open.map(|tx| Event::Cancelled { tx }));
             }
-            Some(_) => {}
             None => self.counters.stray_cancels += 1,
         }
     }
@@ -240,48 +291,42 @@ impl Endpoint {
         if overdue {
             self.answer_for_user(id, now);
         }
-        self.settle_server(id);
+        self.settle_server(id, now);
     }
 
     /// Sends a response that belongs to no transaction.
     pub(super) fn send_stateless(&mut self, flow: FlowId, request: &Request, draft: ResponseDraft) {
-        let back = return_path(flow, request);
-        let tag = self.ids.token();
-        let draft = wire::complete_response(draft, &tag, &self.config);
+        let _ = request;
+        let draft = wire::complete_response(draft, &mut *self.ids, &self.config);
         self.counters.responses_sent += 1;
-        self.send_back(&back, draft.write());
+        self.send_back(flow, draft.write());
     }
 
-    fn insert_server(&mut self, key: ServerKey, flow: FlowId, request: Request, now: Instant) -> u64 {
+    fn insert_server(&mut self, key: Key, flow: FlowId, request: Request, now: Instant) -> u64 {
         let id = self.next_id();
-        let back = return_path(flow, &request);
-        let link = wire::link(self.transport_of(flow, &back.via));
+        let transport = self.flows.info(flow).map(|info| info.transport);
+        let link = wire::link(transport.or_else(|| request.via().transport()).unwrap_or(TransportKind::Udp));
         let timing = self.config.timing;
         let machine = if *request.method() == Method::Invite {
             Machine::Invite(ServerInvite::new(timing, link, now))
         } else {
             Machine::NonInvite(ServerNonInvite::new(timing, link))
         };
-        self.server_keys.insert(key.clone(), id);
+        self.server_keys.insert(key, Place::active(id));
         let server = Server {
             machine,
             key,
             request: Some(request),
-            back,
+            flow,
             last: None,
             ack_key: None,
             merge_key: None,
+            forwarded: false,
             answer_by: now + self.config.answer_within,
             deadline: None,
         };
         self.servers.insert(id, server);
         id
-    }
-
-    /// The transport of a flow; of one that is gone, what Via says.
-    fn transport_of(&self, flow: FlowId, via: &Via) -> TransportKind {
-        let open = self.flows.info(flow).map(|info| info.transport);
-        open.or_else(|| via.transport()).unwrap_or(TransportKind::Udp)
     }
 
     fn answer(&mut self, id: u64, draft: ResponseDraft, duty: AckDuty, now: Instant) {
@@ -294,18 +339,23 @@ impl Endpoint {
             self.counters.late_answers += 1;
             return;
         }
-        let ack_key = wire::dialog_of_response(&draft);
-        server.last = Some(draft.write());
+        let bytes = draft.write();
+        server.last = Some(bytes.clone());
+        let flow = server.flow;
         if status >= 200 {
-            server.request = None;
-            if let (Machine::Invite(_), Some(dialog)) = (&server.machine, ack_key) {
-                server.ack_key = Some(dialog.clone());
-                self.ack_keys.insert(dialog, id);
+            let request = server.request.take();
+            server.forwarded = duty == AckDuty::Elsewhere;
+            if let (Machine::Invite(_), Some(request), Some(to)) = (&server.machine, request, draft.to_addr())
+            {
+                let remote_tag = request.from().tag().unwrap_or_default();
+                let key = to.tag().map(|tag| self.keys.of_dialog(request.call_id(), tag, remote_tag));
+                server.ack_key = key;
+                self.ack_keys.extend(key.map(|key| (key, id)));
             }
         }
         self.counters.responses_sent += 1;
-        self.send_last(id);
-        self.settle_server(id);
+        self.send_back(flow, bytes);
+        self.settle_server(id, now);
     }
 
     /// Carries out what a machine said.
@@ -344,22 +394,26 @@ impl Endpoint {
             return;
         };
         if let Some(bytes) = server.last.clone() {
-            let back = server.back.clone();
-            self.send_back(&back, bytes);
+            self.send_back(server.flow, bytes);
         }
     }
 
-    /// Sends a response to the flow its request came on, else to where Via says.
-    fn send_back(&mut self, back: &ReturnPath, bytes: Bytes) {
-        if self.flows.info(back.flow).is_some() {
-            self.transmits.push_back(Transmit::on_flow(back.flow, bytes));
+    /// Sends a response to the flow its request came on, else to where its Via says (RFC 3261 section 18.2.2).
+    fn send_back(&mut self, flow: FlowId, bytes: Bytes) {
+        if self.flows.info(flow).is_some() {
+            self.transmits.push_back(Transmit::on_flow(flow, bytes));
             return;
         }
-        let Some(addr) = wire::response_addr(&back.via) else {
+        // What we wrote has the topmost Via of the request, with the source noted.
+        let Ok(Message::Response(response)) = Message::parse(bytes.clone(), &Limits::default()) else {
             self.counters.unroutable_responses += 1;
             return;
         };
-        let transport = self.transport_of(back.flow, &back.via);
+        let Some(addr) = wire::response_addr(response.via()) else {
+            self.counters.unroutable_responses += 1;
+            return;
+        };
+        let transport = response.via().transport().unwrap_or(TransportKind::Udp);
         let address = Target::Address { transport, addr };
         let to = self.flow_for(&address).map_or(address, Target::Flow);
         self.transmits.push_back(Transmit { to, bytes, close_after: false });
@@ -393,32 +447,60 @@ impl Endpoint {
         format!("1000;reason=\"{reason}\";source=\"{}\"", self.config.diagnostics_source)
     }
 
-    /// After every change of a server transaction: its timer, or its end.
-    fn settle_server(&mut self, id: u64) {
+    /// After every change of a server transaction: its timer, its place among the finished ones, or its end.
+    fn settle_server(&mut self, id: u64, now: Instant) {
         let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
-        if !server.is_over() {
+        if !server.is_over(now) && server.lingers().is_none() {
             let new = server.next_deadline();
             self.timers.change(Who::Server(id), server.deadline, new);
             server.deadline = new;
             return;
         }
-        if let Some(server) = self.servers.remove(&id) {
-            self.timers.change(Who::Server(id), server.deadline, None);
-            self.server_keys.remove(&server.key);
-            if let Some(key) = server.merge_key {
-                self.merge_keys.remove(&key);
+        let Some(server) = self.servers.remove(&id) else {
+            return;
+        };
+        self.timers.change(Who::Server(id), server.deadline, None);
+        if let Some(dialog) = server.ack_key
+            && self.ack_keys.get(&dialog) == Some(&id)
+        {
+            self.ack_keys.remove(&dialog);
+        }
+        match server.lingers() {
+            Some((until, last)) if until > now => {
+                let last = last.cloned().unwrap_or_default();
+                let Server { key, merge_key, flow, .. } = server;
+                self.finish(Finished { key, merge_key, flow, last, until });
             }
-            if let Some(dialog) = server.ack_key
-                && self.ack_keys.get(&dialog) == Some(&id)
-            {
-                self.ack_keys.remove(&dialog);
-            }
+            Some(_) | None => self.forget(server.key, server.merge_key),
         }
     }
-}
 
-fn return_path(flow: FlowId, request: &Request) -> ReturnPath {
-    ReturnPath { flow, via: request.via().clone() }
+    /// Keeps what is left of a transaction; when too many are kept, the oldest one goes.
+    fn finish(&mut self, finished: Finished) {
+        if self.finished.len() >= self.config.max_finished
+            && let Some(oldest) = self.finished.pop()
+        {
+            self.counters.finished_evicted += 1;
+            self.forget(oldest.key, oldest.merge_key);
+        }
+        let key = finished.key;
+        let number = self.finished.push(finished);
+        self.server_keys.insert(key, Place::finished(number));
+    }
+
+    /// Ends the finished transactions whose time has come.
+    pub(super) fn end_finished(&mut self, now: Instant) {
+        while let Some(gone) = self.finished.pop_due(now) {
+            self.forget(gone.key, gone.merge_key);
+        }
+    }
+
+    fn forget(&mut self, key: Key, merge_key: Option<Key>) {
+        self.server_keys.remove(&key);
+        if let Some(merge_key) = merge_key {
+            self.merge_keys.remove(&merge_key);
+        }
+    }
 }

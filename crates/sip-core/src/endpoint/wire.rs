@@ -7,23 +7,12 @@ use bytes::Bytes;
 use super::config::EndpointConfig;
 use super::flow::FlowInfo;
 use crate::build::{RequestDraft, ResponseDraft};
-use crate::dialog::DialogId;
 use crate::transaction::Link;
-use crate::{Method, NameAddr, Response, TransportKind, Via};
+use crate::{IdSource, Method, NameAddr, Response, TransportKind, Via};
 
 /// Whether transactions over this transport retransmit.
 pub(super) fn link(transport: TransportKind) -> Link {
     if transport.is_reliable() { Link::Reliable } else { Link::Unreliable }
-}
-
-/// The sent-by of a Via, for comparison.
-pub(super) fn sent_by(via: &Via) -> String {
-    let mut text = via.host().to_ascii_lowercase();
-    if let Some(port) = via.port() {
-        text.push(':');
-        text.push_str(&port.to_string());
-    }
-    text
 }
 
 /// The request with everything a sender adds: Via, Max-Forwards, and User-Agent if it is our own.
@@ -51,13 +40,15 @@ pub(super) fn complete_request(
     draft
 }
 
-/// The response with everything a sender adds: a To tag, and Server.
+/// The response with everything a sender adds: a To tag if there is none, and Server.
 pub(super) fn complete_response(
     mut draft: ResponseDraft,
-    tag: &str,
+    ids: &mut dyn IdSource,
     config: &EndpointConfig,
 ) -> ResponseDraft {
-    draft = draft.to_tag(tag);
+    if let Some(to) = draft.to_addr().filter(|to| to.tag().is_none()) {
+        draft.set_header("To", to.with_tag(&ids.token()).as_byte_string().clone());
+    }
     if !config.user_agent.is_empty() && draft.get("Server").is_none() {
         draft = draft.header("Server", config.user_agent.clone());
     }
@@ -73,16 +64,6 @@ pub(super) fn response_addr(via: &Via) -> Option<SocketAddr> {
         return Some(SocketAddr::new(ip, port));
     }
     via.response_addr()
-}
-
-/// The dialog in which the ACK of this response will come, as we name it.
-pub(super) fn dialog_of_response(draft: &ResponseDraft) -> Option<DialogId> {
-    let (to, from) = (draft.to_addr()?, draft.from_addr()?);
-    Some(DialogId {
-        call_id: draft.call_id_value()?.to_owned(),
-        local_tag: to.tag()?.to_owned(),
-        remote_tag: from.tag().unwrap_or_default().to_owned(),
-    })
 }
 
 /// The ACK of a non-2xx response (RFC 3261 section 17.1.1.3), in the INVITE's own transaction.

@@ -1,0 +1,92 @@
+//! A user agent server: every INVITE is answered 200 and makes a dialog, BYE ends it.
+//!
+//! `cargo run --release -p sip-core --example uas -- udp:127.0.0.1:5060 tcp:127.0.0.1:5060`
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use sip_core::transport::drive;
+use sip_core::{
+    Core, Dialog, DialogId, Endpoint, EndpointConfig, Event, ListenAddr, Method, NameAddr, Request,
+    ResponseDraft, ServerTransactionId, SystemIds, Transmit, Transport, TransportConfig, TransportInput,
+    in_dialog_id,
+};
+
+struct Uas {
+    endpoint: Endpoint,
+    dialogs: HashMap<DialogId, Dialog>,
+    contact: NameAddr,
+}
+
+impl Uas {
+    fn request(&mut self, tx: ServerTransactionId, request: &Request, now: Instant) {
+        let known = in_dialog_id(request).and_then(|id| self.dialogs.get_mut(&id));
+        let answer = match (request.method(), known) {
+            (Method::Invite, None) if request.to().tag().is_none() => self.invite(request),
+            (_, None) => ResponseDraft::to(request, 481),
+            (method, Some(dialog)) => match (method, dialog.check_request(request)) {
+                (_, Err(_)) => ResponseDraft::to(request, 500),
+                (Method::Bye, Ok(())) => {
+                    let id = dialog.id().clone();
+                    self.dialogs.remove(&id);
+                    ResponseDraft::to(request, 200)
+                }
+                (Method::Invite, Ok(())) => ResponseDraft::to(request, 200).contact(self.contact.clone()),
+                (_, Ok(())) => ResponseDraft::to(request, 405).header("Allow", "INVITE, ACK, CANCEL, BYE"),
+            },
+        };
+        self.endpoint.respond(tx, answer, now);
+    }
+
+    fn invite(&mut self, request: &Request) -> ResponseDraft {
+        let tag = self.endpoint.new_token();
+        let Ok(dialog) = Dialog::uas(request, &tag) else {
+            return ResponseDraft::to(request, 400);
+        };
+        self.dialogs.insert(dialog.id().clone(), dialog);
+        ResponseDraft::to(request, 200).to_tag(&tag).contact(self.contact.clone())
+    }
+
+    fn events(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            if let Event::Request { tx, request, .. } = event {
+                self.request(tx, &request, now);
+            }
+        }
+    }
+}
+
+impl Core for Uas {
+    fn handle_transport(&mut self, input: TransportInput, now: Instant) {
+        self.endpoint.handle(input, now);
+        self.events(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        self.events(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.endpoint.poll_timeout()
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.endpoint.poll_transmit()
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let listen: Vec<ListenAddr> = std::env::args().skip(1).map(|a| a.parse()).collect::<Result<_, _>>()?;
+    let mut transport = Transport::bind(&listen, TransportConfig::default()).await?;
+    transport.local_addrs().iter().for_each(|addr| println!("{addr}"));
+    let ours = transport.local_addrs().first().map_or("127.0.0.1:5060".parse()?, |listen| listen.addr);
+    let mut uas = Uas {
+        endpoint: Endpoint::new(EndpointConfig::default(), Box::new(SystemIds::new())),
+        dialogs: HashMap::new(),
+        contact: format!("<sip:uas@{ours}>").parse()?,
+    };
+    drive(&mut uas, &mut transport, std::future::pending::<()>()).await;
+    Ok(())
+}
