@@ -80,7 +80,7 @@ impl Index {
         body: impl FnOnce(Option<u64>) -> Result<(), ParseError>,
     ) -> Result<Self, ParseError> {
         let mut fields = Fields::new(limits);
-        for line in lines {
+        for line in lines.iter() {
             fields.take(head, line).map_err(|refusal| refusal.at(line))?;
         }
         body(fields.content_length)?;

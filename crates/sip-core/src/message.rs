@@ -97,10 +97,11 @@ impl Parsed {
         if raw.len() > limits.message_bytes {
             return Err(ParseError::at(ParseErrorKind::MessageTooLarge, limits.message_bytes));
         }
-        let scan = scan::scan(&raw, limits)?;
+        let mut lines = Lines::new();
+        let scan = scan::scan(&raw, limits, &mut lines)?;
         let head = shared_head(&raw, scan.body)?;
         let start = Start::parse(&head, &scan, limits)?;
-        let envelope = Envelope::parse(raw, head, scan, limits)?;
+        let envelope = Envelope::parse(raw, head, &scan, lines, limits)?;
         if let Start::Request { method, .. } = &start
             && envelope.index.cseq.method != *method
         {
@@ -158,6 +159,7 @@ pub struct Outline<'a> {
     /// The same without line ends in values; made when it is first needed.
     unfolded: OnceLock<String>,
     scan: Scan,
+    lines: Lines,
 }
 
 impl<'a> Outline<'a> {
@@ -167,9 +169,12 @@ impl<'a> Outline<'a> {
     ///
     /// When there is no whole head, its structure is broken, or a limit is exceeded.
     pub fn parse(raw: &'a [u8], limits: &Limits) -> Result<Self, ParseError> {
-        let scan = scan::scan(raw, limits)?;
-        let head = std::str::from_utf8(&raw[..scan.body]).map_err(|_| not_utf8(&raw[..scan.body]))?;
-        Ok(Self { head, unfolded: OnceLock::new(), scan })
+        let mut outline =
+            Self { head: "", unfolded: OnceLock::new(), scan: Scan::default(), lines: Lines::new() };
+        outline.scan = scan::scan(raw, limits, &mut outline.lines)?;
+        let head = &raw[..outline.scan.body];
+        outline.head = std::str::from_utf8(head).map_err(|_| not_utf8(head))?;
+        Ok(outline)
     }
 
     /// The first line that is not empty.
@@ -182,10 +187,10 @@ impl<'a> Outline<'a> {
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
         let text = match self.scan.folded {
-            true => self.unfolded.get_or_init(|| scan::unfolded(self.head, &self.scan.lines)),
+            true => self.unfolded.get_or_init(|| scan::unfolded(self.head, &self.lines)),
             false => self.head,
         };
-        Headers::new(text, &self.scan.lines)
+        Headers::new(text, &self.lines)
     }
 
     /// Where the body begins.
@@ -426,8 +431,14 @@ impl Envelope {
         self.lines.iter().find(|l| l.name == name).map_or(0, Line::value_at)
     }
 
-    fn parse(raw: Bytes, head: ByteString, scan: Scan, limits: &Limits) -> Result<Self, ParseError> {
-        let Scan { lines, folded, body: end, .. } = scan;
+    fn parse(
+        raw: Bytes,
+        head: ByteString,
+        scan: &Scan,
+        lines: Lines,
+        limits: &Limits,
+    ) -> Result<Self, ParseError> {
+        let Scan { folded, body: end, .. } = *scan;
         let mut found = Bytes::new();
         let index = Index::parse(&head, &lines, end, limits, |length| {
             found = body(&raw, end, length, limits)?;

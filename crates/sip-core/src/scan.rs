@@ -6,134 +6,210 @@
 //! - A line that begins with a blank continues the one before (RFC 3261 section 7.3.1).
 //! - The first empty line ends the head; [`crate::framing`] finds the same one.
 
+mod mask;
+
+use std::ops::Deref;
+
 use memchr::memchr;
-use smallvec::SmallVec;
 
 use crate::header::lex::{self, is_space, is_token};
-use crate::header::{HeaderName, Line};
+use crate::header::{HeaderName, Line, lookup};
 use crate::limits::Limits;
 use crate::message::{ParseError, ParseErrorKind};
+use mask::{first_of_16, mask64};
 
 /// The header lines of a message: as many as usual messages have are kept in place.
-pub(crate) type Lines = SmallVec<[Line; 32]>;
+#[derive(Debug, Clone)]
+pub(crate) struct Lines {
+    len: usize,
+    place: [Line; PLACES],
+    /// All of them, once they are more than have a place.
+    many: Vec<Line>,
+}
 
-/// What the structural pass found.
-#[derive(Debug)]
+/// The most lines that are kept in place.
+const PLACES: usize = 32;
+
+impl Lines {
+    pub(crate) const fn new() -> Self {
+        Self { len: 0, place: [Line::NONE; PLACES], many: Vec::new() }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, line: Line) {
+        match self.place.get_mut(self.len) {
+            Some(place) => *place = line,
+            None => self.push_many(line),
+        }
+        self.len += 1;
+    }
+
+    #[cold]
+    fn push_many(&mut self, line: Line) {
+        if self.many.is_empty() {
+            self.many.extend(self.place);
+        }
+        self.many.push(line);
+    }
+
+    fn last_mut(&mut self) -> Option<&mut Line> {
+        if self.len > PLACES { self.many.last_mut() } else { self.place[..self.len].last_mut() }
+    }
+}
+
+impl Deref for Lines {
+    type Target = [Line];
+
+    #[inline]
+    fn deref(&self) -> &[Line] {
+        self.place.get(..self.len).unwrap_or(&self.many)
+    }
+}
+
+/// What the structural pass found beside the lines.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Scan {
     /// Start of the start line: blank lines before it are skipped.
     pub(crate) start: usize,
     /// End of the start line.
     pub(crate) start_end: usize,
-    pub(crate) lines: Lines,
     /// Where the body begins.
     pub(crate) body: usize,
     /// Whether a value goes over several lines.
     pub(crate) folded: bool,
 }
 
-/// Scans the head at the start of `raw`.
-pub(crate) fn scan(raw: &[u8], limits: &Limits) -> Result<Scan, ParseError> {
+/// Scans the head at the start of `raw`; its lines are added to `lines`, which are none yet.
+pub(crate) fn scan(raw: &[u8], limits: &Limits, lines: &mut Lines) -> Result<Scan, ParseError> {
     let start = raw.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(raw.len());
-    let mut pass = Pass { raw, limits, crlf: 0, at: start };
-    let (_, start_end) = pass.line()?;
-    let mut scan = Scan { start, start_end, lines: Lines::new(), body: 0, folded: false };
-    loop {
-        let (from, to) = pass.line()?;
-        if from == to {
-            break;
+    let mut scan = Scan { start, start_end: 0, body: 0, folded: false };
+    // Whether there is a CR without LF, or a NUL.
+    let mut odd = false;
+    let (mut from, mut base) = (start, start);
+    let line_max = limits.header_line_bytes.min(lex::TEXT_MAX);
+    while scan.body == 0 {
+        let mut marks = controls(raw, base)?;
+        while marks != 0 {
+            let at = base + marks.trailing_zeros() as usize;
+            marks &= marks - 1;
+            // The LF of the line before.
+            if at < from {
+                continue;
+            }
+            let next = match raw.get(at..) {
+                Some([b'\r', b'\n', ..]) => at + 2,
+                Some([b'\n', ..]) => at + 1,
+                other => {
+                    odd |= matches!(other, Some([b'\r' | 0, ..]));
+                    continue;
+                }
+            };
+            if next > limits.head_bytes {
+                return Err(ParseError::at(ParseErrorKind::HeadTooLong, limits.head_bytes));
+            }
+            match raw.get(from..at) {
+                line if scan.start_end == 0 => scan.start_end = start + line.map_or(0, <[u8]>::len),
+                None | Some([]) => {
+                    scan.body = next;
+                    break;
+                }
+                Some([b' ' | b'\t', ..]) => {
+                    continue_line(lines, raw, from, at, line_max)?;
+                    scan.folded = true;
+                }
+                Some(line) => {
+                    if lines.len >= limits.header_lines {
+                        return Err(ParseError::at(ParseErrorKind::TooManyLines, next));
+                    }
+                    if line.len() > line_max {
+                        return Err(ParseError::at(ParseErrorKind::LineTooLong, from));
+                    }
+                    match known_line(raw, from, line) {
+                        Some(found) => lines.push(found),
+                        None => lines.push(other_line(from, line)?),
+                    }
+                }
+            }
+            from = next;
         }
-        if is_space(raw[from]) {
-            continue_line(&mut scan.lines, raw, from, to, limits)?;
-            scan.folded = true;
-        } else {
-            pass.check_count(scan.lines.len())?;
-            scan.lines.push(header_line(raw, from, to, limits)?);
-        }
+        base += 64;
     }
-    scan.body = pass.at;
     // A header that only begins in its second line has a value of one line.
-    scan.folded = scan.folded && scan.lines.iter().any(|l| l.folded);
-    check_controls(&raw[start..scan.body], start, pass.crlf)?;
-    check_same_name(&scan.lines, raw, limits)?;
+    scan.folded = scan.folded && lines.iter().any(|l| l.folded);
+    if odd {
+        check_each_control(&raw[start..scan.body], start)?;
+    }
+    if lines.len > limits.header_lines_same_name {
+        check_same_name(lines, raw, limits)?;
+    }
     Ok(scan)
 }
 
-struct Pass<'a> {
-    raw: &'a [u8],
-    limits: &'a Limits,
-    /// How many lines ended with CRLF.
-    crlf: usize,
-    at: usize,
-}
-
-impl Pass<'_> {
-    /// The next line without its end.
-    #[inline]
-    fn line(&mut self) -> Result<(usize, usize), ParseError> {
-        let from = self.at;
-        let Some(len) = memchr(b'\n', &self.raw[from..]) else {
-            return Err(ParseError::at(ParseErrorKind::HeadIncomplete, self.raw.len()));
-        };
-        self.at = from + len + 1;
-        if self.at > self.limits.head_bytes {
-            return Err(ParseError::at(ParseErrorKind::HeadTooLong, self.limits.head_bytes));
-        }
-        let crlf = len > 0 && self.raw[from + len - 1] == b'\r';
-        self.crlf += usize::from(crlf);
-        Ok((from, from + len - usize::from(crlf)))
-    }
-
-    fn check_count(&self, lines: usize) -> Result<(), ParseError> {
-        if lines < self.limits.header_lines {
-            return Ok(());
-        }
-        Err(ParseError::at(ParseErrorKind::TooManyLines, self.at))
+/// Which of the 64 bytes from `base` on are line ends, or other control characters up to CR.
+#[inline(always)]
+fn controls(raw: &[u8], base: usize) -> Result<u64, ParseError> {
+    let rest = raw.get(base..).unwrap_or_default();
+    match rest.first_chunk() {
+        Some(block) => Ok(mask64(block, |b| b <= b'\r')),
+        None if rest.is_empty() => Err(ParseError::at(ParseErrorKind::HeadIncomplete, raw.len())),
+        None => Ok(last_controls(rest)),
     }
 }
 
-/// Longest header line that spans and limits allow.
-fn line_max(limits: &Limits) -> usize {
-    limits.header_line_bytes.min(lex::TEXT_MAX)
+#[inline(never)]
+fn last_controls(rest: &[u8]) -> u64 {
+    let mut block = [b' '; 64];
+    for (place, b) in block.iter_mut().zip(rest) {
+        *place = *b;
+    }
+    mask64(&block, |b| b <= b'\r')
 }
 
-fn header_line(raw: &[u8], from: usize, to: usize, limits: &Limits) -> Result<Line, ParseError> {
-    let line = &raw[from..to];
-    if line.len() > line_max(limits) {
-        return Err(ParseError::at(ParseErrorKind::LineTooLong, from));
-    }
+/// Takes a line apart that begins at `from`, when its name is one that is known and stands before a colon, as nearly always.
+#[inline(always)]
+fn known_line(raw: &[u8], from: usize, line: &[u8]) -> Option<Line> {
+    let first = raw.get(from..)?.first_chunk()?;
+    let colon = first_of_16(first, b':');
+    let name = match colon {
+        1 => HeaderName::compact(first[0]),
+        _ => lookup::find_covered(first, colon),
+    };
+    (name != HeaderName::Other && colon < line.len()).then(|| parts(line, from, name, colon, colon))
+}
+
+/// Takes any line apart, with blanks before the colon too.
+#[inline(never)]
+fn other_line(from: usize, line: &[u8]) -> Result<Line, ParseError> {
     let bad = ParseError::at(ParseErrorKind::HeaderName, from);
-    let colon = first_colon(line).ok_or(bad)?;
+    let colon = memchr(b':', line).ok_or(bad)?;
     let name = trim_end(&line[..colon]);
     let resolved = HeaderName::resolve_bytes(name);
     // A name that is known is a token.
     if resolved == HeaderName::Other && (name.is_empty() || !name.iter().all(|b| is_token(*b))) {
         return Err(bad);
     }
-    let rest = trim_start(&line[colon + 1..]);
-    let value = line.len() - rest.len();
-    Ok(Line {
-        start: from as u32,
-        value: value as u16,
-        end: (value + trim_end(rest).len()) as u16,
-        name_len: name.len() as u16,
-        name: resolved,
-        folded: false,
-    })
+    Ok(parts(line, from, resolved, name.len(), colon))
 }
 
-/// Where the first colon is; 8 bytes at a time, as names are short.
-fn first_colon(line: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    let (words, rest) = line.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
-        let other = u64::from_le_bytes(*word) ^ (ONES * b':' as u64);
-        // The lowest bit that is left marks the first byte that is 0; only bits above it can be wrong.
-        let marks = other.wrapping_sub(ONES) & !other & (ONES << 7);
-        if marks != 0 {
-            return Some(i * 8 + marks.trailing_zeros() as usize / 8);
-        }
+#[inline(always)]
+fn parts(line: &[u8], start: usize, name: HeaderName, name_len: usize, colon: usize) -> Line {
+    let value = match line.get(colon + 1..) {
+        // As nearly everybody writes it.
+        Some([b' ', first, ..]) if *first > b' ' => colon + 2,
+        rest => line.len() - trim_start(rest.unwrap_or_default()).len(),
+    };
+    let end = match line {
+        [.., last] if *last > b' ' => line.len(),
+        _ => value + trim_end(line.get(value..).unwrap_or_default()).len(),
+    };
+    Line {
+        start: start as u32,
+        value: value as u16,
+        end: end as u16,
+        name_len: name_len as u16,
+        name,
+        folded: false,
     }
-    rest.iter().position(|b| *b == b':').map(|at| words.len() * 8 + at)
 }
 
 fn trim_start(mut text: &[u8]) -> &[u8] {
@@ -150,18 +226,19 @@ fn trim_end(mut text: &[u8]) -> &[u8] {
     text
 }
 
+#[inline(never)]
 fn continue_line(
     lines: &mut Lines,
     raw: &[u8],
     from: usize,
     to: usize,
-    limits: &Limits,
+    line_max: usize,
 ) -> Result<(), ParseError> {
     let Some(line) = lines.last_mut() else {
         return Err(ParseError::at(ParseErrorKind::HeaderName, from));
     };
     let start = line.start as usize;
-    if to - start > line_max(limits) {
+    if to - start > line_max {
         return Err(ParseError::at(ParseErrorKind::LineTooLong, start));
     }
     let rest = trim_start(&raw[from..to]);
@@ -178,11 +255,6 @@ fn continue_line(
 }
 
 /// CR only before LF; NUL only escaped in a quoted string.
-fn check_controls(head: &[u8], offset: usize, crlf: usize) -> Result<(), ParseError> {
-    let (returns, nul) = controls(head);
-    if returns == crlf && !nul { Ok(()) } else { check_each_control(head, offset) }
-}
-
 #[cold]
 fn check_each_control(head: &[u8], offset: usize) -> Result<(), ParseError> {
     if let Some(at) = memchr::memchr_iter(b'\r', head).find(|at| head.get(at + 1) != Some(&b'\n')) {
@@ -194,30 +266,9 @@ fn check_each_control(head: &[u8], offset: usize) -> Result<(), ParseError> {
     }
 }
 
-/// How many CR there are, and whether there is a NUL; in blocks, of which the compiler makes vectors.
-fn controls(head: &[u8]) -> (usize, bool) {
-    let (blocks, rest) = head.as_chunks::<128>();
-    let (mut returns, mut least) = (0, u8::MAX);
-    for block in blocks {
-        let mut count = 0_u8;
-        for b in block {
-            count += u8::from(*b == b'\r');
-            least = least.min(*b);
-        }
-        returns += usize::from(count);
-    }
-    for b in rest {
-        returns += usize::from(*b == b'\r');
-        least = least.min(*b);
-    }
-    (returns, least == 0)
-}
-
 /// The limit on lines of one name. Only a message with that many lines at all can exceed it.
+#[cold]
 fn check_same_name(lines: &Lines, raw: &[u8], limits: &Limits) -> Result<(), ParseError> {
-    if lines.len() <= limits.header_lines_same_name {
-        return Ok(());
-    }
     let key = |l: &Line| {
         let text = match l.name {
             HeaderName::Other => {
@@ -228,7 +279,7 @@ fn check_same_name(lines: &Lines, raw: &[u8], limits: &Limits) -> Result<(), Par
         (l.name, text)
     };
     let mut counts = std::collections::HashMap::new();
-    for line in lines {
+    for line in lines.iter() {
         let count = counts.entry(key(line)).or_insert(0_usize);
         *count += 1;
         if *count > limits.header_lines_same_name {

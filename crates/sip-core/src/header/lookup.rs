@@ -1,25 +1,40 @@
 //! From the bytes of a header name to the name: a table that is made at compile time.
 //!
-//! A name is two words of 8 bytes (of 4 when it is short): its first and its last ones, which overlap. Letters are folded by
-//! a mask of the known name's letters, so that nothing but a letter in the other case is taken for one.
+//! A name is two words of 8 bytes, the second one for what is behind the first. They are taken from where the line begins,
+//! whatever follows the name: masks of the known name say which bytes count. Letters are folded by a mask too, so that nothing
+//! but a letter in the other case is taken for one.
 
 use super::HeaderName;
 
 /// What a known name is compared with.
 #[derive(Clone, Copy)]
 struct Row {
-    name: HeaderName,
+    words: [Word; 2],
     len: usize,
-    first: u64,
-    first_fold: u64,
-    last: u64,
-    last_fold: u64,
+    name: HeaderName,
+}
+
+/// Eight bytes of a known name, those behind its end are 0.
+#[derive(Clone, Copy)]
+struct Word {
+    text: u64,
+    /// All bits of the bytes that count.
+    counts: u64,
+    /// The bit that differs between cases, for each byte that is a letter.
+    fold: u64,
+}
+
+impl Word {
+    #[inline(always)]
+    fn is(&self, word: u64) -> bool {
+        word & self.counts | self.fold == self.text
+    }
 }
 
 const COUNT: usize = HeaderName::KNOWN.len();
 
 /// Longest name that its two words cover.
-const COVERED: usize = 16;
+pub(crate) const COVERED: usize = 16;
 
 static ROWS: [Row; COUNT] = rows();
 
@@ -29,85 +44,124 @@ static SLOTS: [u8; 256] = slots();
 /// The known name that these bytes are, without case; only long forms.
 #[inline]
 pub(super) fn find(name: &[u8]) -> HeaderName {
-    let (first, last) = words(name);
-    let mut at = slot(name);
+    if let Some(name) = covered(name) {
+        return find_covered(&name.0, name.1);
+    }
+    let same = |known: &&HeaderName| known.as_str().as_bytes().eq_ignore_ascii_case(name);
+    LONG.iter().find(same).copied().unwrap_or(HeaderName::Other)
+}
+
+/// The known names that are longer.
+static LONG: [HeaderName; count_long()] = {
+    let mut names = [HeaderName::Other; count_long()];
+    let (mut i, mut len) = (0, 0);
+    while i < COUNT {
+        if HeaderName::KNOWN[i].as_str().len() > COVERED {
+            names[len] = HeaderName::KNOWN[i];
+            len += 1;
+        }
+        i += 1;
+    }
+    names
+};
+
+const fn count_long() -> usize {
+    let (mut i, mut len) = (0, 0);
+    while i < COUNT {
+        len += (HeaderName::KNOWN[i].as_str().len() > COVERED) as usize;
+        i += 1;
+    }
+    len
+}
+
+/// The known name that is the first `len` bytes, at most all of them; only long forms.
+#[inline(always)]
+pub(crate) fn find_covered(line: &[u8; COVERED], len: usize) -> HeaderName {
+    let [first, second] = words(line);
+    let mut at = slot(line[0], line[len.wrapping_sub(1) % COVERED], len);
     loop {
-        let Some(number) = usize::from(SLOTS[usize::from(at)]).checked_sub(1) else {
+        let number = usize::from(SLOTS[usize::from(at)]).wrapping_sub(1);
+        let Some(row) = ROWS.get(number) else {
             return HeaderName::Other;
         };
-        let row = &ROWS[number];
-        if row.len == name.len()
-            && first | row.first_fold == row.first
-            && last | row.last_fold == row.last
-            && (row.len <= COVERED || row.name.as_str().as_bytes().eq_ignore_ascii_case(name))
-        {
+        if row.len == len && row.words[0].is(first) && row.words[1].is(second) {
             return row.name;
         }
         at = at.wrapping_add(1);
     }
 }
 
-#[inline]
-const fn words(name: &[u8]) -> (u64, u64) {
-    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
-        (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
-    } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
-        (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64)
-    } else if let [first, .., last] = name {
-        (*first as u64 | (name[1] as u64) << 8, *last as u64)
-    } else {
-        (0, 0)
+/// A name that fits, with zeros behind it, and its length.
+const fn covered(name: &[u8]) -> Option<([u8; COVERED], usize)> {
+    if name.len() > COVERED {
+        return None;
     }
+    let mut line = [0; COVERED];
+    let mut i = 0;
+    while i < name.len() {
+        line[i] = name[i];
+        i += 1;
+    }
+    Some((line, name.len()))
+}
+
+#[inline(always)]
+const fn words(line: &[u8; COVERED]) -> [u64; 2] {
+    let both = u128::from_le_bytes(*line);
+    [both as u64, (both >> 64) as u64]
 }
 
 /// From the length, the first and the last letter without case.
-#[inline]
-const fn slot(name: &[u8]) -> u8 {
-    let [first, .., last] = name else { return 0 };
-    let (first, last) = (*first | 0x20, *last | 0x20);
-    // The factors were searched for: no two known names have the same slot.
-    first.wrapping_add(last.wrapping_mul(57)).wrapping_add((name.len() as u8).wrapping_mul(13))
+#[inline(always)]
+const fn slot(first: u8, last: u8, len: usize) -> u8 {
+    let (first, last) = (first | 0x20, last | 0x20);
+    // The factors were searched for: hardly two known names have the same slot.
+    first.wrapping_add(last.wrapping_mul(57)).wrapping_add((len as u8).wrapping_mul(13))
 }
 
 const fn rows() -> [Row; COUNT] {
-    let none = Row { name: HeaderName::Other, len: 0, first: 0, first_fold: 0, last: 0, last_fold: 0 };
-    let mut rows = [none; COUNT];
+    let none = Word { text: 0, counts: 0, fold: 0 };
+    let mut rows = [Row { words: [none; 2], len: 0, name: HeaderName::Other }; COUNT];
     let mut i = 0;
     while i < COUNT {
         let name = HeaderName::KNOWN[i];
-        let text = name.as_str().as_bytes();
-        let (first, last) = words(text);
-        let (first_fold, last_fold) = (letters(first), letters(last));
-        let (first, last) = (first | first_fold, last | last_fold);
-        rows[i] = Row { name, len: text.len(), first, first_fold, last, last_fold };
+        if let Some((line, len)) = covered(name.as_str().as_bytes()) {
+            let [first, second] = words(&line);
+            rows[i] = Row { words: [word(first), word(second)], len, name };
+        }
         i += 1;
     }
     rows
 }
 
-/// The bit that differs between cases, for each byte that is a letter.
-const fn letters(word: u64) -> u64 {
-    let bytes = word.to_le_bytes();
-    let mut folds = [0; 8];
+const fn word(text: u64) -> Word {
+    let bytes = text.to_le_bytes();
+    let (mut counts, mut fold) = ([0; 8], [0; 8]);
     let mut i = 0;
     while i < 8 {
+        if bytes[i] != 0 {
+            counts[i] = 0xff;
+        }
         if bytes[i].is_ascii_alphabetic() {
-            folds[i] = 0x20;
+            fold[i] = 0x20;
         }
         i += 1;
     }
-    u64::from_le_bytes(folds)
+    let fold = u64::from_le_bytes(fold);
+    Word { text: text | fold, counts: u64::from_le_bytes(counts), fold }
 }
 
 const fn slots() -> [u8; 256] {
     let mut slots = [0; 256];
     let mut i = 0;
     while i < COUNT {
-        let mut at = slot(HeaderName::KNOWN[i].as_str().as_bytes());
-        while slots[at as usize] != 0 {
-            at = at.wrapping_add(1);
+        if let Some((line, len)) = covered(HeaderName::KNOWN[i].as_str().as_bytes()) {
+            let mut at = slot(line[0], line[len - 1], len);
+            while slots[at as usize] != 0 {
+                at = at.wrapping_add(1);
+            }
+            slots[at as usize] = i as u8 + 1;
         }
-        slots[at as usize] = i as u8 + 1;
         i += 1;
     }
     slots

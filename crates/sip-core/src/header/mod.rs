@@ -6,7 +6,7 @@
 
 mod content;
 pub(crate) mod lex;
-mod lookup;
+pub(crate) mod lookup;
 mod method;
 mod name;
 mod name_addr;

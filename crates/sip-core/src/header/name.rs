@@ -109,12 +109,27 @@ impl HeaderName {
     pub(crate) fn resolve_bytes(name: &[u8]) -> Self {
         match name {
             [] => Self::Other,
-            [letter] => Self::compact(letter.to_ascii_lowercase()),
+            [letter] => Self::compact(*letter),
             [_, ..] => lookup::find(name),
         }
     }
 
-    const fn compact(letter: u8) -> Self {
+    /// The name that has this letter as its compact form.
+    #[inline]
+    pub(crate) fn compact(letter: u8) -> Self {
+        static NAMES: [HeaderName; 256] = {
+            let mut names = [HeaderName::Other; 256];
+            let mut i = 0;
+            while i < 256 {
+                names[i] = HeaderName::of_letter((i as u8).to_ascii_lowercase());
+                i += 1;
+            }
+            names
+        };
+        NAMES[usize::from(letter)]
+    }
+
+    const fn of_letter(letter: u8) -> Self {
         match letter {
             b'a' => Self::AcceptContact,
             b'b' => Self::ReferredBy,

@@ -19,6 +19,10 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// No line.
+    pub(crate) const NONE: Self =
+        Self { start: 0, value: 0, end: 0, name_len: 0, name: HeaderName::Other, folded: false };
+
     pub(crate) fn name_of<'a>(&self, head: &'a str) -> &'a str {
         let start = self.start as usize;
         &head[start..start + usize::from(self.name_len)]
