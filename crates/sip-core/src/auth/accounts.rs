@@ -3,20 +3,35 @@
 use std::collections::HashMap;
 use std::fmt;
 
+#[cfg(feature = "ntlm")]
+use super::ntlm::{NtHash, NtHashes};
 use super::{Algorithm, Ha1};
 
 /// One user: the hashes that are known of his password.
 #[derive(Clone)]
 struct Account {
     user: String,
-    hashes: [Option<Ha1>; 2],
+    hashes: [Option<Ha1>; 3],
+    #[cfg(feature = "ntlm")]
+    nt: Option<NtHash>,
+}
+
+impl Account {
+    fn new(user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            hashes: [None, None, None],
+            #[cfg(feature = "ntlm")]
+            nt: None,
+        }
+    }
 }
 
 /// The users of a server with the hashes of their passwords, by `user@domain`. The realm of a user is his domain.
 ///
 /// As text, one user a line: `user@domain:password`, or a hash of `user@domain:domain:password` instead of the
-/// password: `user@domain:{SHA-256}HEX` or `{MD5}HEX` (a user may have one line of each). Empty lines and lines that
-/// begin with `#` do not count.
+/// password: `user@domain:{SHA-256}HEX`, `{SHA-512-256}HEX` or `{MD5}HEX` (a user may have one line of each); with feature
+/// `ntlm` also the NT hash of the password, `{NT}HEX`. Empty lines and lines that begin with `#` do not count.
 #[derive(Clone, Default)]
 pub struct Accounts {
     /// By (user name as clients give it, realm).
@@ -42,7 +57,7 @@ pub enum AccountsErrorKind {
     #[error("expected user@domain:password")]
     Form,
     /// The hash does not have the digits of its algorithm, or the algorithm is unknown.
-    #[error("expected {{SHA-256}} and 64, or {{MD5}} and 32 hexadecimal digits")]
+    #[error("expected {{SHA-256}} and 64, or {{MD5}} and 32 hexadecimal digits, or another known hash")]
     Hash,
     /// The user has a line already.
     #[error("this user is in a line above")]
@@ -78,17 +93,27 @@ impl Accounts {
         let domain = domain.to_ascii_lowercase();
         let full = format!("{user}@{domain}");
         match secret.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            #[cfg(feature = "ntlm")]
+            Some((name, hex)) if name.eq_ignore_ascii_case("NT") => {
+                let hash = NtHash::from_hex(hex.trim()).ok_or(AccountsErrorKind::Hash)?;
+                self.put_nt(&full, &full, &domain, hash)
+            }
             Some((name, hex)) => {
                 let algorithm: Algorithm = name.parse().map_err(|_| AccountsErrorKind::Hash)?;
+                if algorithm.has_session() {
+                    return Err(AccountsErrorKind::Hash);
+                }
                 let hash = Ha1::from_hex(algorithm, hex.trim()).ok_or(AccountsErrorKind::Hash)?;
                 self.put(&full, &full, &domain, algorithm, hash)
             }
             None => {
-                for algorithm in [Algorithm::Sha256, Algorithm::Md5] {
-                    for name in [full.as_str(), user] {
+                for name in [full.as_str(), user] {
+                    for algorithm in [Algorithm::Sha256, Algorithm::Sha512Trunc, Algorithm::Md5] {
                         let hash = Ha1::new(algorithm, name, &domain, secret);
                         self.put(name, &full, &domain, algorithm, hash)?;
                     }
+                    #[cfg(feature = "ntlm")]
+                    self.put_nt(name, &full, &domain, NtHash::of(secret))?;
                 }
                 Ok(())
             }
@@ -103,20 +128,36 @@ impl Accounts {
         algorithm: Algorithm,
         hash: Ha1,
     ) -> Result<(), AccountsErrorKind> {
-        let key = (name.to_owned(), domain.to_owned());
-        let entry = self
-            .accounts
-            .entry(key)
-            .or_insert_with(|| Account { user: user.to_owned(), hashes: [None, None] });
-        let slot = &mut entry.hashes[slot(algorithm)];
+        let slot = &mut self.entry(name, user, domain).hashes[slot(algorithm)];
         if slot.is_some() {
             return Err(AccountsErrorKind::Duplicate);
         }
         *slot = Some(hash);
+        Ok(())
+    }
+
+    #[cfg(feature = "ntlm")]
+    fn put_nt(
+        &mut self,
+        name: &str,
+        user: &str,
+        domain: &str,
+        hash: NtHash,
+    ) -> Result<(), AccountsErrorKind> {
+        let slot = &mut self.entry(name, user, domain).nt;
+        if slot.is_some() {
+            return Err(AccountsErrorKind::Duplicate);
+        }
+        *slot = Some(hash);
+        Ok(())
+    }
+
+    fn entry(&mut self, name: &str, user: &str, domain: &str) -> &mut Account {
         if !self.domains.iter().any(|known| known == domain) {
             self.domains.push(domain.to_owned());
         }
-        Ok(())
+        let key = (name.to_owned(), domain.to_owned());
+        self.accounts.entry(key).or_insert_with(|| Account::new(user))
     }
 
     /// Whether there are users of this realm.
@@ -145,9 +186,26 @@ impl Accounts {
 }
 
 fn slot(algorithm: Algorithm) -> usize {
-    match algorithm {
-        Algorithm::Md5 => 0,
-        Algorithm::Sha256 => 1,
+    match algorithm.base() {
+        Algorithm::Sha256 => 0,
+        Algorithm::Sha512Trunc => 1,
+        _ => 2,
+    }
+}
+
+#[cfg(feature = "ntlm")]
+impl NtHashes for Accounts {
+    /// A user without a domain in his name is looked for in `domain`, which has to be the domain of his address.
+    fn nt_hash(&self, user: &str, domain: &str) -> Option<(&str, &NtHash)> {
+        let (name, realm) = match user.split_once('@') {
+            Some((user, domain)) => {
+                let domain = domain.to_ascii_lowercase();
+                (format!("{user}@{domain}"), domain)
+            }
+            None => (user.to_owned(), domain.to_ascii_lowercase()),
+        };
+        let account = self.accounts.get(&(name, realm))?;
+        Some((account.user.as_str(), account.nt.as_ref()?))
     }
 }
 

@@ -43,7 +43,12 @@ impl Credentials {
         &self.username
     }
 
-    fn is_for(&self, realm: &str) -> bool {
+    #[cfg(feature = "ntlm")]
+    pub(super) fn password(&self) -> &str {
+        &self.password
+    }
+
+    pub(super) fn is_for(&self, realm: &str) -> bool {
         self.realms.iter().any(|known| known.eq_ignore_ascii_case(realm))
     }
 }

@@ -89,7 +89,7 @@ impl Challenge {
 
     /// `None`: another scheme or algorithm, or no quality of protection that we have.
     fn read(header: HeaderName, text: &str) -> Result<Option<Self>, HeaderError> {
-        let Some(params) = AuthParams::digest(header, text)? else { return Ok(None) };
+        let Some(params) = AuthParams::scheme(header, text, "Digest")? else { return Ok(None) };
         let Some(algorithm) = algorithm(&params) else { return Ok(None) };
         let qop_auth = match params.get("qop") {
             None => false,
@@ -109,7 +109,7 @@ impl Challenge {
 
 impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = Writer::digest().quoted("realm", &self.realm);
+        let mut out = Writer::scheme("Digest").quoted("realm", &self.realm);
         if self.qop_auth {
             out = out.quoted("qop", "auth");
         }
@@ -156,7 +156,7 @@ pub struct Answer {
 impl Answer {
     /// `None`: another scheme or algorithm.
     fn read(header: HeaderName, text: &str) -> Result<Option<Self>, HeaderError> {
-        let Some(params) = AuthParams::digest(header, text)? else { return Ok(None) };
+        let Some(params) = AuthParams::scheme(header, text, "Digest")? else { return Ok(None) };
         let Some(algorithm) = algorithm(&params) else { return Ok(None) };
         Ok(Some(Self {
             username: params.need("username")?,
@@ -188,7 +188,7 @@ impl Answer {
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = Writer::digest()
+        let mut out = Writer::scheme("Digest")
             .quoted("username", &self.username)
             .quoted("realm", &self.realm)
             .quoted("nonce", &self.nonce)

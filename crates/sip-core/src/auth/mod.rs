@@ -13,7 +13,7 @@
 //! - An unknown user and a wrong password cost the same and get the same answer.
 //! - A password answers only realms that it was given for.
 //!
-//! Not here: who may do what (the owner of the server), NTLM, which requests are challenged.
+//! Not here: who may do what (the owner of the server), which requests are challenged.
 //!
 //! # Examples
 //!
@@ -44,8 +44,13 @@
 
 mod accounts;
 mod algorithm;
+#[cfg(feature = "ntlm")]
+pub mod association;
 mod client;
+mod guard;
 mod header;
+#[cfg(feature = "ntlm")]
+pub mod ntlm;
 mod params;
 mod server;
 mod shared_key;
@@ -55,6 +60,7 @@ mod tests;
 pub use accounts::{Accounts, AccountsError, AccountsErrorKind};
 pub use algorithm::{Algorithm, Ha1, keyed_hash, same};
 pub use client::{Credentials, DigestClient};
+pub use guard::{Guard, GuardConfig};
 pub use header::{
     Answer, AuthenticationInfo, Authorization, Challenge, Kind, Proof, ProxyAuthenticate, ProxyAuthorization,
     WwwAuthenticate,

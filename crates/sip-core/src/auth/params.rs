@@ -25,11 +25,15 @@ pub(super) struct AuthParams<'a> {
 }
 
 impl<'a> AuthParams<'a> {
-    /// Reads `scheme name=value, ...`; `None` for another scheme than Digest.
-    pub(super) fn digest(header: HeaderName, text: &'a str) -> Result<Option<Self>, HeaderError> {
+    /// Reads `scheme name=value, ...`; `None` for another scheme than this.
+    pub(super) fn scheme(
+        header: HeaderName,
+        text: &'a str,
+        wanted: &str,
+    ) -> Result<Option<Self>, HeaderError> {
         let text = text.trim_matches(is_blank);
         let (scheme, rest) = text.split_once(is_blank).unwrap_or((text, ""));
-        if !scheme.eq_ignore_ascii_case("Digest") {
+        if !scheme.eq_ignore_ascii_case(wanted) {
             return Ok(None);
         }
         Self::list(header, rest).map(Some)
@@ -120,8 +124,8 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Begins with the scheme.
-    pub(super) fn digest() -> Self {
-        Self { text: "Digest".to_owned(), begun: false }
+    pub(super) fn scheme(name: &str) -> Self {
+        Self { text: name.to_owned(), begun: false }
     }
 
     fn name(&mut self, name: &str) {
