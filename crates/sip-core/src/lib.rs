@@ -47,6 +47,7 @@ mod parse_error;
 pub mod recoverable;
 pub mod redact;
 pub mod refuse;
+pub mod resolve;
 mod scan;
 pub mod session_timer;
 pub mod tel;
