@@ -287,6 +287,11 @@ impl Transmit {
         Self { to: Target::Address { transport, addr }, bytes: Bytes::new(), close_after: false }
     }
 
+    /// A request to open a flow to any target; for a flow it is nothing.
+    pub fn open(target: Target) -> Self {
+        Self { to: target, bytes: Bytes::new(), close_after: false }
+    }
+
     /// Whether it only asks for a flow to be opened.
     pub fn is_connect(&self) -> bool {
         !matches!(self.to, Target::Flow(_)) && self.bytes.is_empty()

@@ -94,6 +94,11 @@ pub struct TransportConfig {
     pub dead_peer_after: Option<Duration>,
     /// How long `shutdown` waits until everything queued is sent.
     pub shutdown_timeout: Duration,
+    /// Handshakes of accepted TLS connections under way. Beyond: the oldest is given up.
+    pub max_handshakes: usize,
+    /// TLS; `None` without.
+    #[cfg(feature = "tls")]
+    pub tls: Option<super::tls::TlsConfig>,
     /// Who sees each message that comes and goes; `None` for nobody.
     pub tap: Option<Arc<dyn Tap>>,
 }
@@ -113,6 +118,9 @@ impl Default for TransportConfig {
             write_timeout: Duration::from_secs(30),
             dead_peer_after: Some(Duration::from_secs(20)),
             shutdown_timeout: Duration::from_secs(2),
+            max_handshakes: 1_024,
+            #[cfg(feature = "tls")]
+            tls: None,
             tap: None,
         }
     }
@@ -123,6 +131,28 @@ impl TransportConfig {
     #[must_use]
     pub fn with_tap(mut self, tap: Arc<dyn Tap>) -> Self {
         self.tap = Some(tap);
+        self
+    }
+
+    /// Speaking TLS with these settings.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: super::tls::TlsConfig) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// With this many handshakes of accepted TLS connections under way.
+    #[must_use]
+    pub fn with_max_handshakes(mut self, limit: usize) -> Self {
+        self.max_handshakes = limit;
+        self
+    }
+
+    /// With this limit on one write; a peer that reads slower is cut off.
+    #[must_use]
+    pub fn with_write_timeout(mut self, limit: Duration) -> Self {
+        self.write_timeout = limit;
         self
     }
 

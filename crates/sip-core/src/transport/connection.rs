@@ -1,4 +1,4 @@
-//! One TCP connection: frames what comes, writes what is queued, in one task.
+//! One connection over TCP or TLS: frames what comes, writes what is queued, in one task.
 
 use std::io;
 use std::sync::Arc;
@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -20,9 +19,21 @@ use crate::framing::{Frame, StreamFramer};
 const BATCH_MESSAGES: usize = 64;
 /// Room made for each read.
 const READ_BYTES: usize = 8 * 1024;
+/// What the buffer that joins a batch may keep between two batches.
+const JOINED_KEPT_BYTES: usize = 64 * 1024;
 
 /// How long a connection whose stream is broken stays, so that the refusal goes out.
 const REFUSAL_GRACE: Duration = Duration::from_millis(500);
+
+/// The bytes under one connection.
+#[derive(Debug)]
+pub(super) enum Stream {
+    /// As they are.
+    Tcp(TcpStream),
+    /// Encrypted; the handshake is over.
+    #[cfg(feature = "tls")]
+    Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+}
 
 /// What is queued for a connection, in bytes; shared by the one that queues and the one that writes.
 pub(super) type Queued = Arc<AtomicUsize>;
@@ -45,9 +56,22 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Lives until either direction ends, and reports why.
-    pub(super) async fn run(self, stream: TcpStream) {
+    pub(super) async fn run(self, stream: Stream) {
+        match stream {
+            Stream::Tcp(stream) => {
+                let (read, write) = stream.into_split();
+                self.run_halves(read, write).await;
+            }
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => {
+                let (read, write) = tokio::io::split(stream);
+                self.run_halves(read, write).await;
+            }
+        }
+    }
+
+    async fn run_halves(self, read: impl AsyncRead + Unpin, write: impl AsyncWrite + Unpin) {
         let Self { flow, framer, inbox, outgoing, queued, config } = self;
-        let (read, write) = stream.into_split();
         // Both directions in one task: neither waits for the other, so two full pipes cannot block each other.
         let reason = tokio::select! {
             reason = read_all(flow, framer, read, &inbox, &config) => reason,
@@ -61,7 +85,7 @@ impl Connection {
 async fn read_all(
     flow: FlowId,
     mut framer: StreamFramer,
-    mut read: OwnedReadHalf,
+    mut read: impl AsyncRead + Unpin,
     inbox: &mpsc::Sender<Internal>,
     config: &TransportConfig,
 ) -> CloseReason {
@@ -115,7 +139,7 @@ fn internal(flow: FlowId, frame: Frame) -> Internal {
 }
 
 async fn write_all(
-    mut write: OwnedWriteHalf,
+    mut write: impl AsyncWrite + Unpin,
     mut outgoing: mpsc::Receiver<Bytes>,
     queued: &AtomicUsize,
     limit: Duration,
@@ -138,19 +162,32 @@ async fn write_all(
     CloseReason::Local
 }
 
-/// One write for the whole batch: one segment instead of many, with Nagle's algorithm off.
-async fn write_batch(write: &mut OwnedWriteHalf, batch: &[Bytes], joined: &mut BytesMut) -> io::Result<()> {
+/// One write for the whole batch: one segment, or TLS record, instead of many, with Nagle's algorithm off.
+async fn write_batch(
+    write: &mut (impl AsyncWrite + Unpin),
+    batch: &[Bytes],
+    joined: &mut BytesMut,
+) -> io::Result<()> {
     match batch {
-        [one] => write.write_all(one).await,
+        [one] => write.write_all(one).await?,
         many => {
-            joined.clear();
             many.iter().for_each(|bytes| joined.extend_from_slice(bytes));
-            write.write_all(joined).await
+            write.write_all(joined).await?;
+            joined.clear();
+            if joined.capacity() > JOINED_KEPT_BYTES {
+                *joined = BytesMut::new();
+            }
         }
     }
+    // TLS may have encrypted more than the socket took.
+    write.flush().await
 }
 
 fn closed_by(error: &io::Error) -> CloseReason {
+    #[cfg(feature = "tls")]
+    if let Some(failure) = super::tls::failure_of(error) {
+        return CloseReason::Tls(failure);
+    }
     match error.kind() {
         io::ErrorKind::UnexpectedEof => CloseReason::Remote,
         kind => CloseReason::Io(kind),

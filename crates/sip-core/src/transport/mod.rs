@@ -1,4 +1,4 @@
-//! The shell under every core: UDP and TCP sockets on tokio, and the loop that drives a core over them.
+//! The shell under every core: UDP, TCP and TLS sockets on tokio, and the loop that drives a core over them.
 //!
 //! One owner holds the [`Transport`]: it numbers the flows and is the only one that opens, feeds and closes them. Each
 //! connection is one task that frames bytes and writes what is queued; nothing of the protocol happens there.
@@ -9,7 +9,9 @@
 //! - `send` never waits: what a connection cannot take is queued up to a limit, and beyond it the connection is closed.
 //! - Every task ends with the transport.
 //!
-//! Not here: transactions, and TLS (an address over it is `Unreachable`).
+//! Without the feature `tls`, or without [`TransportConfig::tls`], a target over TLS is `Unreachable` as unsupported.
+//!
+//! Not here: transactions.
 
 #[cfg(feature = "capture")]
 pub mod capture;
@@ -19,6 +21,8 @@ mod connection;
 pub mod count;
 mod drive;
 pub mod tap;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod udp;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -37,9 +41,11 @@ pub use config::{ListenAddr, ListenAddrError, TransportConfig};
 pub use drive::{Core, drive, flush, now, sleep_until, turn};
 pub use tap::{Direction, Seen, Tap};
 
-use crate::endpoint::{CloseReason, FlowId, FlowInfo, Target, Transmit, TransportInput, UnreachableReason};
+use crate::endpoint::{
+    CloseReason, FlowId, FlowInfo, PeerIdentity, Remote, Target, Transmit, TransportInput, UnreachableReason,
+};
 use crate::{Message, StreamFramer, TransportKind};
-use connection::{Connection, Queued};
+use connection::{Connection, Queued, Stream};
 use udp::{Datagram, Udp};
 
 /// What the tasks report at most before they wait.
@@ -52,12 +58,40 @@ const KEEP_ALIVE_ANSWER: Bytes = Bytes::from_static(b"\r\n");
 /// What the tasks report to the transport.
 #[derive(Debug)]
 enum Internal {
-    Accepted { stream: TcpStream },
-    Connected { addr: SocketAddr, stream: TcpStream },
-    ConnectFailed { addr: SocketAddr, kind: io::ErrorKind },
+    Accepted {
+        stream: TcpStream,
+        transport: TransportKind,
+    },
+    Connected {
+        addr: SocketAddr,
+        stream: TcpStream,
+    },
+    ConnectFailed {
+        remote: Remote,
+        reason: UnreachableReason,
+    },
+    /// The handshake of a connection that we accepted is over.
+    #[cfg(feature = "tls")]
+    Shaken {
+        number: u64,
+        outcome: Result<tls::Opened, crate::endpoint::TlsFailure>,
+    },
+    /// That of one that we opened.
+    #[cfg(feature = "tls")]
+    Secured {
+        remote: Remote,
+        opened: tls::Opened,
+    },
     Input(TransportInput),
-    Closed { flow: FlowId, reason: CloseReason },
-    Datagram { socket: usize, from: SocketAddr, datagram: Datagram },
+    Closed {
+        flow: FlowId,
+        reason: CloseReason,
+    },
+    Datagram {
+        socket: usize,
+        from: SocketAddr,
+        datagram: Datagram,
+    },
 }
 
 /// An open connection, seen from its owner.
@@ -65,6 +99,9 @@ enum Internal {
 struct Open {
     info: FlowInfo,
     accepted: bool,
+    peer: PeerIdentity,
+    /// What it is used for when something has to go to an address.
+    remote: Option<Remote>,
     /// `None` once it is being closed.
     queue: Option<mpsc::Sender<Bytes>>,
     queued: Queued,
@@ -77,9 +114,11 @@ pub struct Transport {
     config: Arc<TransportConfig>,
     local: Vec<ListenAddr>,
     open: BTreeMap<FlowId, Open>,
-    by_remote: HashMap<SocketAddr, FlowId>,
+    by_remote: HashMap<Remote, FlowId>,
     accepted_from: HashMap<IpAddr, usize>,
-    connecting: HashMap<SocketAddr, Vec<Bytes>>,
+    connecting: HashMap<Remote, Vec<Bytes>>,
+    #[cfg(feature = "tls")]
+    tls: Option<tls::Tls>,
     udp: Udp,
     newest: u64,
     ready: VecDeque<TransportInput>,
@@ -93,9 +132,15 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// What the system says when an address cannot be bound; `Unsupported` for TLS.
+    /// What the system says when an address cannot be bound. `Unsupported` for TLS without the feature or its settings;
+    /// `InvalidInput` with the error of those settings inside.
     pub async fn bind(listen: &[ListenAddr], config: TransportConfig) -> io::Result<Self> {
         let (reports, inbox) = mpsc::channel(INBOX);
+        #[cfg(feature = "tls")]
+        let tls = {
+            let serves = listen.iter().any(|listen| listen.transport == TransportKind::Tls);
+            config.tls.as_ref().map(|tls| tls::Tls::new(tls, serves)).transpose()?
+        };
         let mut transport = Self {
             config: Arc::new(config),
             local: Vec::new(),
@@ -103,6 +148,8 @@ impl Transport {
             by_remote: HashMap::new(),
             accepted_from: HashMap::new(),
             connecting: HashMap::new(),
+            #[cfg(feature = "tls")]
+            tls,
             udp: Udp::default(),
             newest: 0,
             ready: VecDeque::new(),
@@ -112,9 +159,11 @@ impl Transport {
         };
         for listen in listen {
             let addr = match listen.transport {
-                TransportKind::Tcp => transport.listen_tcp(listen.addr).await?,
                 TransportKind::Udp => transport.listen_udp(listen.addr).await?,
-                TransportKind::Tls => return Err(io::ErrorKind::Unsupported.into()),
+                TransportKind::Tls if !transport.speaks_tls() => {
+                    return Err(io::ErrorKind::Unsupported.into());
+                }
+                TransportKind::Tcp | TransportKind::Tls => transport.listen_stream(listen).await?,
             };
             transport.local.push(ListenAddr::new(listen.transport, addr));
         }
@@ -159,21 +208,17 @@ impl Transport {
     /// Sends, or opens a flow; never waits. What becomes of it is reported, if it fails.
     pub fn send(&mut self, transmit: Transmit) {
         let Transmit { to, bytes, close_after } = transmit;
-        match to {
-            Target::Flow(flow) => {
+        match (to.remote(), to) {
+            (None, Target::Flow(flow)) => {
                 self.send_on(flow, bytes);
                 if close_after {
                     self.close(flow);
                 }
             }
-            Target::Address { transport: TransportKind::Tcp, addr } => self.send_tcp(addr, bytes),
-            Target::Address { transport: TransportKind::Udp, addr } => self.send_udp(addr, bytes),
-            Target::Address { transport: transport @ TransportKind::Tls, addr } => {
-                self.unreachable(transport, addr, UnreachableReason::Unsupported);
-            }
-            Target::Server { addr, name } => {
-                let reason = UnreachableReason::Unsupported;
-                self.ready.push_back(TransportInput::ServerUnreachable { addr, name, reason });
+            (Some(remote), _) if remote.transport == TransportKind::Udp => self.send_udp(remote.addr, bytes),
+            (Some(remote), _) => self.send_stream(remote, bytes),
+            (None, Target::Address { .. } | Target::Server { .. }) => {
+                debug_assert!(false, "only a flow leads to no address");
             }
         }
     }
@@ -207,10 +252,37 @@ impl Transport {
         self.tasks.shutdown().await;
     }
 
-    async fn listen_tcp(&mut self, addr: SocketAddr) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(addr).await?;
+    /// How certificates and trust anchors are replaced; `None` if it does not speak TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls_reload(&self) -> Option<tls::TlsReload> {
+        self.tls.as_ref().map(tls::Tls::reload)
+    }
+
+    /// How the handshakes of accepted connections went.
+    #[cfg(feature = "tls")]
+    pub fn tls_stats(&self) -> tls::TlsStats {
+        self.tls.as_ref().map(|tls| tls.handshakes.stats()).unwrap_or_default()
+    }
+
+    fn speaks_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// How many handshakes of accepted connections are under way.
+    fn handshakes(&self) -> usize {
+        #[cfg(feature = "tls")]
+        return self.tls.as_ref().map_or(0, |tls| tls.handshakes.len());
+        #[cfg(not(feature = "tls"))]
+        0
+    }
+
+    async fn listen_stream(&mut self, listen: &ListenAddr) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(listen.addr).await?;
         let bound = listener.local_addr()?;
-        self.tasks.spawn(accept_all(listener, self.reports.clone()));
+        self.tasks.spawn(accept_all(listener, listen.transport, self.reports.clone()));
         Ok(bound)
     }
 
@@ -236,12 +308,16 @@ impl Transport {
     fn take(&mut self, internal: Internal) {
         while self.tasks.try_join_next().is_some() {}
         match internal {
-            Internal::Accepted { stream } => self.accepted(stream),
+            Internal::Accepted { stream, transport } => self.accepted(stream, transport),
             Internal::Connected { addr, stream } => self.connected(addr, stream),
-            Internal::ConnectFailed { addr, kind } => {
-                self.connecting.remove(&addr);
-                self.unreachable(TransportKind::Tcp, addr, kind.into());
+            Internal::ConnectFailed { remote, reason } => {
+                self.connecting.remove(&remote);
+                self.unreachable(&remote, reason);
             }
+            #[cfg(feature = "tls")]
+            Internal::Shaken { number, outcome } => self.shaken(number, outcome),
+            #[cfg(feature = "tls")]
+            Internal::Secured { remote, opened } => self.secured(remote, opened),
             Internal::Input(input) => self.input(input),
             Internal::Closed { flow, reason } => self.closed(flow, reason),
             Internal::Datagram { socket, from, datagram } => self.datagram(socket, from, datagram),
@@ -276,42 +352,57 @@ impl Transport {
         }
     }
 
-    fn accepted(&mut self, stream: TcpStream) {
-        let Ok(info) = ends(&stream) else {
+    fn accepted(&mut self, stream: TcpStream, transport: TransportKind) {
+        let Ok(info) = ends(&stream, transport) else {
             return;
         };
+        let open = self.open.len() + self.handshakes();
         let from = self.accepted_from.get(&info.remote.ip()).copied().unwrap_or(0);
-        if self.open.len() >= self.config.max_connections || from >= self.config.max_connections_per_peer {
-            tracing::warn!(open = self.open.len(), "connection refused: too many");
+        if open >= self.config.max_connections || from >= self.config.max_connections_per_peer {
+            tracing::warn!(open, "connection refused: too many");
             return;
         }
         self.accepted_from.insert(info.remote.ip(), from + 1);
-        let flow = self.start(stream, info, true);
+        tune(&stream, &self.config);
+        #[cfg(feature = "tls")]
+        if transport == TransportKind::Tls {
+            return self.shake(stream, info);
+        }
+        let remote = Remote::new(transport, info.remote);
+        let flow = self.start(Stream::Tcp(stream), info, true, Some(remote), PeerIdentity::default());
         self.ready.push_back(TransportInput::Accepted { flow, info });
     }
 
     fn connected(&mut self, addr: SocketAddr, stream: TcpStream) {
-        let waiting = self.connecting.remove(&addr).unwrap_or_default();
-        match ends(&stream) {
+        let remote = Remote::new(TransportKind::Tcp, addr);
+        let waiting = self.connecting.remove(&remote).unwrap_or_default();
+        match ends(&stream, TransportKind::Tcp) {
             // The system may give a connecting socket the very port it connects to: that is nobody but ourselves.
             Ok(found) if found.local == found.remote => {
-                self.unreachable(TransportKind::Tcp, addr, UnreachableReason::Refused);
+                self.unreachable(&remote, UnreachableReason::Refused);
             }
             Ok(found) => {
                 let info = FlowInfo { remote: addr, ..found };
-                let flow = self.start(stream, info, false);
+                tune(&stream, &self.config);
+                let flow =
+                    self.start(Stream::Tcp(stream), info, false, Some(remote), PeerIdentity::default());
                 self.ready.push_back(TransportInput::Connected { flow, info });
                 waiting.into_iter().for_each(|bytes| self.send_on(flow, bytes));
             }
-            Err(error) => self.unreachable(TransportKind::Tcp, addr, error.kind().into()),
+            Err(error) => self.unreachable(&remote, error.kind().into()),
         }
     }
 
-    fn start(&mut self, stream: TcpStream, info: FlowInfo, accepted: bool) -> FlowId {
+    /// Starts the task of a connection; `remote` is what it may be used for besides its own flow.
+    fn start(
+        &mut self,
+        stream: Stream,
+        info: FlowInfo,
+        accepted: bool,
+        remote: Option<Remote>,
+        peer: PeerIdentity,
+    ) -> FlowId {
         let flow = self.next_flow();
-        if let Err(error) = tune(&stream, &self.config) {
-            tracing::debug!(%error, "socket options not set");
-        }
         let (queue, outgoing) = mpsc::channel(self.config.max_queued_messages.max(1));
         let queued = Queued::default();
         let limits = self.config.limits;
@@ -324,8 +415,10 @@ impl Transport {
             config: Arc::clone(&self.config),
         };
         let task = self.tasks.spawn(connection.run(stream));
-        self.open.insert(flow, Open { info, accepted, queue: Some(queue), queued, task });
-        self.by_remote.insert(info.remote, flow);
+        if let Some(remote) = &remote {
+            self.by_remote.insert(remote.clone(), flow);
+        }
+        self.open.insert(flow, Open { info, accepted, peer, remote, queue: Some(queue), queued, task });
         flow
     }
 
@@ -333,22 +426,28 @@ impl Transport {
         let Some(open) = self.open.remove(&flow) else {
             return;
         };
-        if self.by_remote.get(&open.info.remote) == Some(&flow) {
-            self.by_remote.remove(&open.info.remote);
-        }
-        let ip = open.info.remote.ip();
-        if open.accepted
-            && let Some(count) = self.accepted_from.get_mut(&ip)
+        if let Some(remote) = &open.remote
+            && self.by_remote.get(remote) == Some(&flow)
         {
-            *count -= 1;
-            if *count == 0 {
-                self.accepted_from.remove(&ip);
-            }
+            self.by_remote.remove(remote);
+        }
+        if open.accepted {
+            self.release(open.info.remote.ip());
         }
         if let Some(tap) = &self.config.tap {
             tap.closed(flow);
         }
         self.ready.push_back(TransportInput::Closed { flow, reason });
+    }
+
+    /// One accepted connection from this address less.
+    fn release(&mut self, ip: IpAddr) {
+        if let Some(count) = self.accepted_from.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                self.accepted_from.remove(&ip);
+            }
+        }
     }
 
     fn datagram(&mut self, socket: usize, from: SocketAddr, datagram: Datagram) {
@@ -423,33 +522,54 @@ impl Transport {
             return;
         };
         if let Some(info) = self.udp.info(flow) {
-            self.unreachable(info.transport, info.remote, error.kind().into());
+            self.unreachable(&Remote::new(info.transport, info.remote), error.kind().into());
         }
     }
 
-    fn send_tcp(&mut self, addr: SocketAddr, bytes: Bytes) {
-        let open = self.by_remote.get(&addr).copied();
+    fn send_stream(&mut self, remote: Remote, bytes: Bytes) {
+        if remote.transport == TransportKind::Tls && !self.speaks_tls() {
+            return self.unreachable(&remote, UnreachableReason::Unsupported);
+        }
+        let open = self.by_remote.get(&remote).copied();
         if let Some((flow, open)) = open.and_then(|flow| Some((flow, self.open.get(&flow)?)))
             && open.queue.is_some()
         {
             let info = open.info;
             if bytes.is_empty() {
-                self.ready.push_back(TransportInput::Connected { flow, info });
+                self.report_open(flow, info, remote);
             }
             return self.send_on(flow, bytes);
         }
-        if let Some(waiting) = self.connecting.get_mut(&addr) {
+        if let Some(waiting) = self.connecting.get_mut(&remote) {
             if !bytes.is_empty() && waiting.len() < CONNECTING_MESSAGES {
                 waiting.push(bytes);
             }
             return;
         }
-        if self.open.len() + self.connecting.len() >= self.config.max_connections {
-            return self.unreachable(TransportKind::Tcp, addr, UnreachableReason::Limit);
+        if self.open.len() + self.handshakes() + self.connecting.len() >= self.config.max_connections {
+            return self.unreachable(&remote, UnreachableReason::Limit);
         }
         let waiting = if bytes.is_empty() { Vec::new() } else { vec![bytes] };
-        self.connecting.insert(addr, waiting);
-        self.tasks.spawn(connect(addr, Arc::clone(&self.config), self.reports.clone()));
+        self.connecting.insert(remote.clone(), waiting);
+        self.connect(remote);
+    }
+
+    /// Starts the task that opens a connection.
+    fn connect(&mut self, remote: Remote) {
+        #[cfg(feature = "tls")]
+        if remote.transport == TransportKind::Tls {
+            return self.connect_tls(remote);
+        }
+        self.tasks.spawn(connect(remote, Arc::clone(&self.config), self.reports.clone()));
+    }
+
+    /// Reports a flow that was open when somebody asked for it.
+    fn report_open(&mut self, flow: FlowId, info: FlowInfo, remote: Remote) {
+        let peer = self.open.get(&flow).map(|open| open.peer.clone()).unwrap_or_default();
+        self.ready.push_back(match remote.name {
+            Some(name) => TransportInput::Secured { flow, info, asked: Some(name), peer },
+            None => TransportInput::Connected { flow, info },
+        });
     }
 
     fn send_udp(&mut self, addr: SocketAddr, bytes: Bytes) {
@@ -460,7 +580,10 @@ impl Transport {
                 }
                 index
             }
-            Err(error) => return self.unreachable(TransportKind::Udp, addr, error.kind().into()),
+            Err(error) => {
+                let remote = Remote::new(TransportKind::Udp, addr);
+                return self.unreachable(&remote, error.kind().into());
+            }
         };
         let known = self.udp.known(socket, addr).and_then(|flow| Some((flow, self.udp.info(flow)?)));
         let (flow, info) = match known {
@@ -473,8 +596,14 @@ impl Transport {
         self.send_on(flow, bytes);
     }
 
-    fn unreachable(&mut self, transport: TransportKind, addr: SocketAddr, reason: UnreachableReason) {
-        self.ready.push_back(TransportInput::Unreachable { transport, addr, reason });
+    fn unreachable(&mut self, remote: &Remote, reason: UnreachableReason) {
+        let Remote { transport, addr, .. } = *remote;
+        self.ready.push_back(match &remote.name {
+            Some(name) if *name != addr.ip().into() => {
+                TransportInput::ServerUnreachable { addr, name: name.clone(), reason }
+            }
+            Some(_) | None => TransportInput::Unreachable { transport, addr, reason },
+        });
     }
 }
 
@@ -487,30 +616,35 @@ fn raw_of(message: &Message) -> &Bytes {
 }
 
 /// The two ends of a stream.
-fn ends(stream: &TcpStream) -> io::Result<FlowInfo> {
-    Ok(FlowInfo { remote: stream.peer_addr()?, local: stream.local_addr()?, transport: TransportKind::Tcp })
+fn ends(stream: &TcpStream, transport: TransportKind) -> io::Result<FlowInfo> {
+    Ok(FlowInfo { remote: stream.peer_addr()?, local: stream.local_addr()?, transport })
 }
 
 /// Small messages at once, and a dead peer noticed.
-fn tune(stream: &TcpStream, config: &TransportConfig) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let Some(dead_after) = config.dead_peer_after else {
-        return Ok(());
+fn tune(stream: &TcpStream, config: &TransportConfig) {
+    let set = || -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let Some(dead_after) = config.dead_peer_after else {
+            return Ok(());
+        };
+        let socket = SockRef::from(stream);
+        let probe = (dead_after / 4).max(std::time::Duration::from_secs(1));
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(dead_after / 2).with_interval(probe))?;
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(dead_after))?;
+        Ok(())
     };
-    let socket = SockRef::from(stream);
-    let probe = (dead_after / 4).max(std::time::Duration::from_secs(1));
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(dead_after / 2).with_interval(probe))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(dead_after))?;
-    Ok(())
+    if let Err(error) = set() {
+        tracing::debug!(%error, "socket options not set");
+    }
 }
 
 /// Accepts until the transport is gone.
-async fn accept_all(listener: TcpListener, reports: mpsc::Sender<Internal>) {
+async fn accept_all(listener: TcpListener, transport: TransportKind, reports: mpsc::Sender<Internal>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                if reports.send(Internal::Accepted { stream }).await.is_err() {
+                if reports.send(Internal::Accepted { stream, transport }).await.is_err() {
                     return;
                 }
             }
@@ -524,11 +658,12 @@ async fn accept_all(listener: TcpListener, reports: mpsc::Sender<Internal>) {
 }
 
 /// Opens one connection.
-async fn connect(addr: SocketAddr, config: Arc<TransportConfig>, reports: mpsc::Sender<Internal>) {
+async fn connect(remote: Remote, config: Arc<TransportConfig>, reports: mpsc::Sender<Internal>) {
+    let addr = remote.addr;
     let report = match tokio::time::timeout(config.connect_timeout, TcpStream::connect(addr)).await {
         Ok(Ok(stream)) => Internal::Connected { addr, stream },
-        Ok(Err(error)) => Internal::ConnectFailed { addr, kind: error.kind() },
-        Err(_) => Internal::ConnectFailed { addr, kind: io::ErrorKind::TimedOut },
+        Ok(Err(error)) => Internal::ConnectFailed { remote, reason: error.kind().into() },
+        Err(_) => Internal::ConnectFailed { remote, reason: UnreachableReason::TimedOut },
     };
     // The receiver is gone when the transport is.
     let _ = reports.send(report).await;
