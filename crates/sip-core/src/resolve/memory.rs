@@ -102,7 +102,7 @@ impl DestinationMemory {
         let mut all = destinations.to_vec();
         all.sort_by_key(|destination| {
             let bad = self.is_bad(destination, now);
-            (bad, kept.is_none_or(|kept| kept != destination))
+            (bad, bad || kept.is_none_or(|kept| kept != destination))
         });
         all
     }
