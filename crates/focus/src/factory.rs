@@ -73,6 +73,16 @@ pub(crate) fn read(
         | Command::ActivateConference { .. }
         | Command::DeactivateConference { .. }
         | Command::Resync { .. }
+        | Command::ModifyConference(_)
+        | Command::GetConferences
+        | Command::GetConferencingCapabilities
+        | Command::GetAvailableMcuTypes
+        | Command::GetEncryptionKey
+        | Command::EndorseUser { .. }
+        | Command::ModifyEndpointMedia { .. }
+        | Command::ModifyEndpoint { .. }
+        | Command::ModifyUsersMediaFilters { .. }
+        | Command::ModifyConferenceAnnouncements { .. }
         | Command::Unknown { .. } => Err(Fault::NotImplemented),
     }
 }

@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 
-use super::{AddUser, Command, CommandResult, ConferenceKey, LobbyResult, Notify, Request, Response};
-use crate::Reason;
-use crate::info::{self, ConferenceInfo, Form};
+use super::{
+    AddUser, Command, CommandResult, ConferenceKey, ConferenceList, ConferencingCapabilities, Endorsement,
+    EndpointKeys, LobbyResult, MediaKeys, Notify, Request, Response,
+};
+use crate::info::{self, ConferenceInfo, Form, NumberNames, SessionType};
 use crate::xml::{Writer, uri};
+use crate::{AnyElement, Reason};
 
 /// Begins one of the three roots.
 fn envelope(out: &mut Writer, name: &'static str, request_id: Option<u64>, from: &str, to: &str) {
@@ -23,12 +26,12 @@ fn envelope(out: &mut Writer, name: &'static str, request_id: Option<u64>, from:
 pub(super) fn request(request: &Request) -> Bytes {
     let mut out = Writer::document();
     envelope(&mut out, "request", Some(request.request_id), &request.from, &request.to);
-    command(&mut out, &request.command, request.mcu_uri.as_deref());
+    command(&mut out, &request.command, request.mcu_uri.as_deref(), &request.extensions);
     out.end();
     out.finish()
 }
 
-fn command(out: &mut Writer, command: &Command, mcu_uri: Option<&str>) {
+fn command(out: &mut Writer, command: &Command, mcu_uri: Option<&str>, extensions: &[AnyElement]) {
     match command {
         Command::AddConference(info) => {
             start(out, "addConference", mcu_uri);
@@ -81,31 +84,68 @@ fn command(out: &mut Writer, command: &Command, mcu_uri: Option<&str>) {
             start_interior(out, "rc:resync", mcu_uri);
             conference_keys(out, conference);
         }
-        Command::Unknown { name } => {
-            unknown(out, name, mcu_uri.map(|uri| ("mscp:mcuUri", uri)));
+        Command::ModifyConference(info) => {
+            start(out, "modifyConference", mcu_uri);
+            let form = if mcu_uri.is_some() { Form::Document } else { Form::Record };
+            info::write_conference_info(out, info, form);
+        }
+        Command::GetConferences => start(out, "getConferences", mcu_uri),
+        Command::GetConferencingCapabilities => start(out, "getConferencingCapabilities", mcu_uri),
+        Command::GetAvailableMcuTypes => start(out, "getAvailableMcuTypes", mcu_uri),
+        Command::GetEncryptionKey => start(out, "getEncryptionKey", mcu_uri),
+        Command::EndorseUser { conference, user } => {
+            start(out, "endorseUser", mcu_uri);
+            conference_keys(out, conference);
+            out.leaf("userEntity", user);
+        }
+        Command::ModifyEndpointMedia { keys, media } => {
+            start(out, "modifyEndpointMedia", mcu_uri);
+            media_keys(out, keys);
+            info::write_media_alone(out, media);
+        }
+        Command::ModifyEndpoint { keys, endpoint } => {
+            start(out, "modifyEndpoint", mcu_uri);
+            endpoint_keys(out, keys);
+            info::write_endpoint_alone(out, endpoint);
+        }
+        Command::ModifyUsersMediaFilters { conference, filters, except } => {
+            start(out, "modifyUsersMediaFilters", mcu_uri);
+            conference_keys(out, conference);
+            info::write_media_filters(out, filters);
+            for user in except {
+                out.start("except").attribute("userEntity", user).end();
+            }
+        }
+        Command::ModifyConferenceAnnouncements { conference, enabled } => {
+            start(out, "modifyConferenceAnnouncements", mcu_uri);
+            conference_keys(out, conference);
+            out.boolean_if("enabled", Some(*enabled));
+        }
+        Command::Unknown(element) => {
+            unknown(out, element, mcu_uri.map(|uri| ("mscp:mcuUri", uri)), extensions);
             return;
         }
+    }
+    for element in extensions {
+        out.any(element, &[]);
     }
     out.end();
 }
 
-/// Names that mean something in the namespace of C3P.
-const NAMES: [&str; 8] = [
-    "addConference",
-    "addUser",
-    "deleteUser",
-    "modifyConferenceLock",
-    "modifyUserRoles",
-    "setLobbyAccess",
-    "deleteConference",
-    "getConference",
-];
-
-/// Writes a command that is not known. One whose name is known came in another namespace, and must not turn into ours.
-fn unknown(out: &mut Writer, name: &str, attribute: Option<(&str, &str)>) {
-    let elsewhere = NAMES.contains(&name).then_some(("xmlns", ""));
-    let attributes: Vec<_> = elsewhere.into_iter().chain(attribute).collect();
-    out.empty_named(name, &attributes);
+/// Writes a command that is not known, with an attribute of the envelope.
+fn unknown(
+    out: &mut Writer,
+    element: &AnyElement,
+    attribute: Option<(&str, &str)>,
+    extensions: &[AnyElement],
+) {
+    let attributes: Vec<_> = attribute.into_iter().collect();
+    if extensions.is_empty() {
+        out.any(element, &attributes);
+    } else {
+        let all = extensions.iter().cloned().fold(element.clone(), AnyElement::with_child);
+        out.any(&all, &attributes);
+    }
 }
 
 fn start(out: &mut Writer, name: &'static str, mcu_uri: Option<&str>) {
@@ -122,6 +162,23 @@ fn conference_keys(out: &mut Writer, conference: &str) {
 
 fn user_keys(out: &mut Writer, conference: &str, user: &str) {
     out.start("userKeys").attribute("confEntity", conference).attribute("userEntity", user).end();
+}
+
+fn endpoint_keys(out: &mut Writer, keys: &EndpointKeys) {
+    out.start("endpointKeys")
+        .attribute("confEntity", &keys.conference)
+        .attribute("userEntity", &keys.user)
+        .attribute("endpointEntity", &keys.endpoint)
+        .end();
+}
+
+fn media_keys(out: &mut Writer, keys: &MediaKeys) {
+    out.start("mediaKeys")
+        .attribute("confEntity", &keys.conference)
+        .attribute("userEntity", &keys.user)
+        .attribute("endpointEntity", &keys.endpoint)
+        .attribute("mediaId", &keys.media)
+        .end();
 }
 
 fn conference_key(out: &mut Writer, key: &ConferenceKey) {
@@ -146,68 +203,123 @@ pub(super) fn response(response: &Response) -> Bytes {
     let mut out = Writer::document();
     envelope(&mut out, "response", Some(response.request_id), &response.from, &response.to);
     out.attribute("code", response.code.as_str());
-    result(&mut out, &response.result, response.reason.as_ref());
+    result(&mut out, &response.result, response.reason.as_ref(), &response.extensions);
     out.end();
     out.finish()
 }
 
-fn result(out: &mut Writer, result: &CommandResult, reason: Option<&Reason>) {
+/// The tag of a result with its prefix; `None` for one that is not known.
+fn tag(result: &CommandResult) -> Option<&'static str> {
+    Some(match result {
+        CommandResult::AddConference(_) => "addConference",
+        CommandResult::AddUser(_) => "addUser",
+        CommandResult::DeleteUser => "deleteUser",
+        CommandResult::ModifyConferenceLock => "modifyConferenceLock",
+        CommandResult::ModifyUserRoles => "modifyUserRoles",
+        CommandResult::SetLobbyAccess(_) => "setLobbyAccess",
+        CommandResult::DeleteConference { .. } => "deleteConference",
+        CommandResult::GetConference(_) => "getConference",
+        CommandResult::ActivateConference(_) => "rc:activateConference",
+        CommandResult::DeactivateConference => "rc:deactivateConference",
+        CommandResult::Resync(_) => "rc:resync",
+        CommandResult::ModifyConference(_) => "modifyConference",
+        CommandResult::GetConferences(_) => "getConferences",
+        CommandResult::GetConferencingCapabilities(_) => "getConferencingCapabilities",
+        CommandResult::GetAvailableMcuTypes(_) => "getAvailableMcuTypes",
+        CommandResult::GetEncryptionKey => "getEncryptionKey",
+        CommandResult::EndorseUser(_) => "endorseUser",
+        CommandResult::ModifyEndpointMedia => "modifyEndpointMedia",
+        CommandResult::ModifyEndpoint => "modifyEndpoint",
+        CommandResult::ModifyUsersMediaFilters => "modifyUsersMediaFilters",
+        CommandResult::ModifyConferenceAnnouncements => "modifyConferenceAnnouncements",
+        CommandResult::Unknown(_) => return None,
+    })
+}
+
+fn result(out: &mut Writer, result: &CommandResult, reason: Option<&Reason>, extensions: &[AnyElement]) {
     let reason = reason.map(Reason::as_str);
-    match result {
-        CommandResult::AddConference(info) => {
-            out.start("addConference").attribute_if("reason", reason);
-            info_if(out, info.as_deref(), Form::Record);
-        }
-        CommandResult::AddUser(add) => {
-            out.start("addUser").attribute_if("reason", reason);
-            if let Some(add) = add {
-                add_user(out, add);
-            }
-        }
-        CommandResult::DeleteUser => {
-            out.start("deleteUser").attribute_if("reason", reason);
-        }
-        CommandResult::ModifyConferenceLock => {
-            out.start("modifyConferenceLock").attribute_if("reason", reason);
-        }
-        CommandResult::ModifyUserRoles => {
-            out.start("modifyUserRoles").attribute_if("reason", reason);
-        }
-        CommandResult::SetLobbyAccess(results) => {
-            out.start("setLobbyAccess").attribute_if("reason", reason);
-            lobby_results(out, results);
-        }
-        CommandResult::DeleteConference { entity } => {
-            out.start("deleteConference").attribute_if("reason", reason);
-            if let Some(entity) = entity {
-                out.start("conference-info").attribute("xmlns", uri::INFO).attribute("entity", entity).end();
-            }
-        }
-        CommandResult::GetConference(info) => {
-            out.start("getConference").attribute_if("reason", reason);
-            info_if(out, info.as_deref(), Form::Document);
-        }
-        CommandResult::ActivateConference(info) => {
-            out.start("rc:activateConference")
-                .attribute("xmlns:rc", uri::RECOVERY)
-                .attribute_if("reason", reason);
-            info_if(out, info.as_deref(), Form::Document);
-        }
-        CommandResult::DeactivateConference => {
-            out.start("rc:deactivateConference")
-                .attribute("xmlns:rc", uri::RECOVERY)
-                .attribute_if("reason", reason);
-        }
-        CommandResult::Resync(info) => {
-            out.start("rc:resync").attribute("xmlns:rc", uri::RECOVERY).attribute_if("reason", reason);
-            info_if(out, info.as_deref(), Form::Document);
-        }
-        CommandResult::Unknown { name } => {
-            unknown(out, name, reason.map(|reason| ("reason", reason)));
-            return;
-        }
+    if let CommandResult::Unknown(element) = result {
+        return unknown(out, element, reason.map(|reason| ("reason", reason)), extensions);
+    }
+    let Some(tag) = tag(result) else { return };
+    out.start(tag);
+    if tag.starts_with("rc:") {
+        out.attribute("xmlns:rc", uri::RECOVERY);
+    }
+    out.attribute_if("reason", reason);
+    content(out, result, reason.is_some());
+    for element in extensions {
+        out.any(element, &[]);
     }
     out.end();
+}
+
+/// Writes what a command brought; its tag is open.
+fn content(out: &mut Writer, result: &CommandResult, is_failure: bool) {
+    match result {
+        CommandResult::AddConference(info) | CommandResult::ModifyConference(info) => {
+            info_if(out, info.as_deref(), Form::Record);
+        }
+        CommandResult::GetConference(info)
+        | CommandResult::ActivateConference(info)
+        | CommandResult::Resync(info) => info_if(out, info.as_deref(), Form::Document),
+        CommandResult::AddUser(Some(add)) => add_user(out, add),
+        CommandResult::SetLobbyAccess(results) => lobby_results(out, results),
+        CommandResult::DeleteConference { entity: Some(entity) } => {
+            out.start("conference-info").attribute("xmlns", uri::INFO).attribute("entity", entity).end();
+        }
+        CommandResult::GetConferences(list) => conference_list(out, list),
+        CommandResult::GetConferencingCapabilities(Some(found)) => capabilities(out, found),
+        // An answer without any types is an answer; a failure has none.
+        CommandResult::GetAvailableMcuTypes(types) if !is_failure || !types.is_empty() => {
+            mcu_types(out, types);
+        }
+        CommandResult::EndorseUser(Some(Endorsement { conference, failure })) => {
+            out.attribute("result", failure.as_ref().map_or("success", Reason::as_str));
+            conference_keys(out, conference);
+        }
+        CommandResult::AddUser(None)
+        | CommandResult::DeleteConference { entity: None }
+        | CommandResult::GetConferencingCapabilities(None)
+        | CommandResult::GetAvailableMcuTypes(_)
+        | CommandResult::EndorseUser(None)
+        | CommandResult::DeleteUser
+        | CommandResult::ModifyConferenceLock
+        | CommandResult::ModifyUserRoles
+        | CommandResult::DeactivateConference
+        | CommandResult::GetEncryptionKey
+        | CommandResult::ModifyEndpointMedia
+        | CommandResult::ModifyEndpoint
+        | CommandResult::ModifyUsersMediaFilters
+        | CommandResult::ModifyConferenceAnnouncements
+        | CommandResult::Unknown(_) => {}
+    }
+}
+
+fn conference_list(out: &mut Writer, list: &ConferenceList) {
+    out.attribute_if("truncated", list.truncated.then_some("true"));
+    for info in &list.conferences {
+        info::write_conference_info(out, info, Form::Record);
+    }
+}
+
+fn mcu_types(out: &mut Writer, types: &[SessionType]) {
+    out.start("mcu-types");
+    for word in types {
+        out.leaf("mcuType", word.as_str());
+    }
+    out.end();
+}
+
+fn capabilities(out: &mut Writer, found: &ConferencingCapabilities) {
+    out.attribute("capability-version", &found.version.to_string());
+    mcu_types(out, &found.mcu_types);
+    out.boolean_if("anonymous-scheduling", Some(found.anonymous_scheduling));
+    if let Some(numbers) = &found.access_numbers {
+        out.start("pstn-bridging");
+        info::write_access_numbers(out, numbers, &NumberNames::PLAIN);
+        out.end();
+    }
 }
 
 fn info_if(out: &mut Writer, info: Option<&ConferenceInfo>, form: Form) {

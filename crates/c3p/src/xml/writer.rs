@@ -107,21 +107,6 @@ impl Writer {
         }
     }
 
-    /// Writes an element without content whose name came from elsewhere; a name that could not be one becomes `unknown`.
-    pub(crate) fn empty_named(&mut self, name: &str, attributes: &[(&str, &str)]) -> &mut Self {
-        let name = if is_name(name) { name } else { "unknown" };
-        self.end_tag();
-        self.out.push('<');
-        self.out.push_str(name);
-        self.in_tag = true;
-        for (name, value) in attributes {
-            self.attribute(name, value);
-        }
-        self.out.push_str("/>");
-        self.in_tag = false;
-        self
-    }
-
     /// Writes an element with nothing but text whose name came from elsewhere; `prefix` with its colon.
     pub(crate) fn leaf_named(&mut self, prefix: &str, name: &str, text: &str) -> &mut Self {
         let name = if is_name(name) { name } else { "unknown" };

@@ -2,16 +2,19 @@
 
 use crate::common::{AV, CHAT, CONFERENCE, fixture, names};
 use c3p::command::{
-    Access, AddUser, Code, Command, CommandResult, ConferenceKey, Document, LobbyResult, Notify, Request,
-    Response,
+    Access, AddUser, Code, Command, CommandResult, ConferenceKey, ConferenceList, ConferencingCapabilities,
+    Document, Endorsement, EndpointKeys, LobbyResult, MediaKeys, Notify, Request, RequestFault, Response,
 };
 use c3p::diagnostics::ids;
 use c3p::info::{
-    AdmissionPolicy, ConferenceInfo, ConferenceState, Description, Endpoint, EndpointStatus, EntityView,
-    Extension, JoiningMethod, Media, PstnAccess, Role, User, Users, Views,
+    AccessNumbers, AdmissionPolicy, ConferenceInfo, ConferenceState, Description, Endpoint, EndpointStatus,
+    EntityView, Extension, JoiningMethod, Media, MediaFilters, NamedValues, PstnAccess, Region, Role,
+    SessionType, State, User, Users, Views,
 };
-use c3p::{AnyElement, ErrorKind, Limits, McuType, Reason};
+use c3p::{AnyAttribute, AnyElement, ErrorKind, Limits, McuType, Reason, failure};
 
+const C3P: &str = "urn:ietf:params:xml:ns:cccp";
+const MSCP: &str = "http://schemas.microsoft.com/rtc/2005/08/cccpextensions";
 const MSCI: &str = "http://schemas.microsoft.com/rtc/2005/08/confinfoextensions";
 const PAVEL: &str = "sip:pavel@contoso.test";
 const OLGA: &str = "sip:olga@contoso.test";
@@ -104,9 +107,10 @@ fn requests() -> Vec<(&'static str, Request)> {
     };
     let eject = || Command::DeleteUser { conference: conference(), user: quinn() };
     let promote = Command::ModifyUserRoles { conference: conference(), user: quinn(), role: Role::Presenter };
+    let lock = Command::ModifyConferenceLock { conference: conference(), locked: true };
+    let policy = AnyElement::leaf(C3P, "admission-policy", "anonymous");
     let entity = || ConferenceKey::Entity(conference());
     let id = || ConferenceKey::Id("MEET0042".into());
-    let unknown = |name: &str| Command::Unknown { name: name.to_owned() };
     vec![
         ("add_conference", add_conference()),
         ("join", to_focus(0, Command::AddUser(join))),
@@ -115,7 +119,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("allow_list", to_focus(10, Command::AddUser(allow))),
         ("delete_user", to_focus(11, eject())),
         ("delete_user_mcu", to_focus(12, eject()).with_mcu_uri(CHAT)),
-        ("lock", to_focus(13, Command::ModifyConferenceLock { conference: conference(), locked: true })),
+        ("lock", to_focus(13, lock).with_extension(policy)),
         ("unlock", to_focus(14, Command::ModifyConferenceLock { conference: conference(), locked: false })),
         ("promote", to_focus(15, promote)),
         ("admit", to_focus(16, lobby_access(&["sip:a@other.test", "sip:b@other.test"], Access::Granted))),
@@ -124,14 +128,109 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("delete_record", to_focus(19, Command::DeleteConference { key: id() })),
         ("get_document", to_focus(20, Command::GetConference { key: entity() })),
         ("get_record", to_focus(21, Command::GetConference { key: id() })),
-        ("capabilities", to_focus(22, unknown("getConferencingCapabilities"))),
-        ("mute_all", to_focus(23, unknown("modifyUsersMediaFilters")).with_mcu_uri(AV)),
         ("activate", to_focus(24, activate())),
         ("deactivate", to_focus(25, Command::DeactivateConference { conference: conference() })),
         ("resync", to_focus(26, Command::Resync { conference: conference() })),
         ("sipe_join", to_focus(3, sipe_join())),
         ("sipe_schedule", sipe_schedule()),
     ]
+    .into_iter()
+    .chain(factory_requests())
+    .chain(mcu_requests())
+    .collect()
+}
+
+fn to_factory(id: u64, command: Command) -> Request {
+    Request::new(id, OLGA, FACTORY, command)
+}
+
+fn factory_requests() -> Vec<(&'static str, Request)> {
+    let mut moved = ConferenceInfo::new(CONFERENCE);
+    moved.is_static = Some(true);
+    moved.description = Some(Description {
+        subject: Some("Moved".into()),
+        conference_id: Some("MEET0042".into()),
+        record_version: Some(7),
+        ..Description::default()
+    });
+    let certificate = AnyElement::leaf(MSCI, "x509-certificate", "TUlJQg==");
+    let encrypted = to_factory(29, Command::GetConference { key: ConferenceKey::Id("MEET0042".into()) })
+        .with_extension(AnyElement::new(MSCI, "encryption-key").with_child(certificate));
+    vec![
+        ("capabilities", to_factory(22, Command::GetConferencingCapabilities)),
+        ("mcu_types", to_factory(27, Command::GetAvailableMcuTypes)),
+        ("modify_record", to_factory(28, Command::ModifyConference(Box::new(moved)))),
+        ("get_record_encrypted", encrypted),
+        ("list", to_factory(30, Command::GetConferences)),
+        ("encryption_key", to_factory(31, Command::GetEncryptionKey)),
+    ]
+}
+
+fn mcu_requests() -> Vec<(&'static str, Request)> {
+    let conference = conference;
+    let keys = || MediaKeys {
+        conference: conference(),
+        user: "sip:quinn@contoso.test".into(),
+        endpoint: "{E2B1}".into(),
+        media: "1".into(),
+    };
+    let own = EndpointKeys { conference: conference(), user: PAVEL.into(), endpoint: "{1111}".into() };
+    let kind = AnyElement::leaf("urn:example:recording", "kind", "voluntary");
+    let recording = AnyElement::new("urn:example:recording", "recording")
+        .with_attribute("since", "2032-01-01T00:00:00Z")
+        .with_child(kind);
+    let mut recorder = Endpoint::unbound("{1111}");
+    recorder.extensions.push(Extension::new(recording));
+    let mute_all = Command::ModifyUsersMediaFilters {
+        conference: conference(),
+        filters: MediaFilters::mute_all(false),
+        except: vec![PAVEL.into()],
+    };
+    let announce = |enabled| Command::ModifyConferenceAnnouncements { conference: conference(), enabled };
+    let endorse = Command::EndorseUser { conference: conference(), user: "sip:ruth@contoso.test".into() };
+    let lock = Command::ModifyConferenceLock { conference: conference(), locked: true };
+    let policy = AnyElement::leaf(MSCI, "admission-policy", "closedAuthenticated");
+    vec![
+        ("endorse", to_focus(32, endorse)),
+        ("mute", to_focus(33, Command::mute(keys(), "audio", true)).with_mcu_uri(AV)),
+        ("unmute", to_focus(34, Command::mute(keys(), "audio", false)).with_mcu_uri(AV)),
+        ("recording", to_focus(35, Command::ModifyEndpoint { keys: own, endpoint: Box::new(recorder) })),
+        ("mute_all", to_focus(23, mute_all).with_mcu_uri(AV)),
+        ("announcements", to_focus(36, announce(true)).with_mcu_uri(AV)),
+        ("announcements_inside", to_focus(37, announce(false)).with_mcu_uri(AV)),
+        ("modify_mcu", to_focus(38, modify_mcu()).with_mcu_uri(AV)),
+        ("modify_focus", to_focus(39, modify_focus())),
+        ("lock_later_dialect", to_focus(40, lock).with_extension(policy)),
+        ("unknown", to_focus(41, start_recording()).with_mcu_uri(AV)),
+    ]
+}
+
+fn modify_mcu() -> Command {
+    let mut view = EntityView::new(AV);
+    view.state = State::Partial;
+    view.settings = Some(NamedValues::default().with("video-layout", "gallery"));
+    let mut info = ConferenceInfo::partial(CONFERENCE);
+    info.views = Some(Views::partial(vec![view]));
+    Command::ModifyConference(Box::new(info))
+}
+
+fn modify_focus() -> Command {
+    let mut info = ConferenceInfo::partial(CONFERENCE);
+    info.description = Some(Description {
+        admission_policy: Some(AdmissionPolicy::Anonymous),
+        pstn_lobby_bypass: Some(true),
+        ..Description::default()
+    });
+    Command::ModifyConference(Box::new(info))
+}
+
+fn start_recording() -> Command {
+    let keys = AnyElement::new(C3P, "conferenceKeys").with_attribute("confEntity", CONFERENCE);
+    let mut format = AnyElement::leaf("urn:example:formats", "format", "ogg");
+    let namespace = "urn:example:formats".to_owned();
+    format.attributes.push(AnyAttribute { namespace, name: "codec".into(), value: "opus".into() });
+    let command = AnyElement::new(MSCP, "startRecording").with_attribute("mode", "all");
+    Command::Unknown(Box::new(command.with_child(keys).with_child(format)))
 }
 
 /// [CONFPRO 2.2.2], [CONFBAS 2.2.3]: every request fixture is the value beside it, and survives being written.
@@ -156,6 +255,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         code,
         reason,
         result,
+        extensions: Vec::new(),
     };
     let ok = |request_id, result| response(request_id, Code::Success, None, result);
     let user = |endpoint| User::new(PAVEL).with_endpoint(endpoint);
@@ -173,6 +273,14 @@ fn responses() -> Vec<(&'static str, Response)> {
     ];
     let scheduled = CommandResult::AddConference(Some(Box::new(ConferenceInfo::new(CONFERENCE))));
     let failed = |request_id, reason, result| response(request_id, Code::Failure, Some(reason), result);
+    let recording = AnyElement::new(MSCP, "recording").with_attribute("id", "r1");
+    let started = AnyElement::new(MSCP, "startRecording").with_child(recording);
+    let started = CommandResult::Unknown(Box::new(started));
+    let mut detail = AnyElement::leaf("urn:example:errors", "detail", "Nobody of that name.");
+    let namespace = "urn:example:errors".to_owned();
+    detail.attributes.push(AnyAttribute { namespace, name: "code".into(), value: "7".into() });
+    let mut in_words = failed(11, Reason::UserDoesntExist, CommandResult::DeleteUser);
+    in_words.extensions.push(detail);
     vec![
         ("joined", ok(0, CommandResult::AddUser(Some(joined)))),
         ("dialed_in", ok(8, CommandResult::AddUser(Some(dialed_in)))),
@@ -187,12 +295,78 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("document", ok(20, CommandResult::GetConference(Some(Box::new(document))))),
         (
             "not_implemented",
-            failed(
-                22,
-                Reason::NotSupported,
-                CommandResult::Unknown { name: "getConferencingCapabilities".into() },
-            ),
+            failed(22, Reason::NotSupported, CommandResult::GetConferencingCapabilities(None)),
         ),
+        ("endorsed", ok(32, endorsed(None))),
+        ("not_endorsed", ok(32, endorsed(Some(Reason::OtherFailure)))),
+        ("muted", ok(33, CommandResult::ModifyEndpointMedia)),
+        ("mute_failed", failed(33, Reason::EndpointDoesntExist, CommandResult::ModifyEndpointMedia)),
+        ("recording", ok(35, CommandResult::ModifyEndpoint)),
+        ("muted_all", ok(23, CommandResult::ModifyUsersMediaFilters)),
+        ("announcements", failed(36, Reason::NotSupported, CommandResult::ModifyConferenceAnnouncements)),
+        ("modify_mcu", response(38, Code::Pending, None, CommandResult::ModifyConference(None))),
+        ("dialing_out", response(9, Code::Pending, None, CommandResult::AddUser(None))),
+        ("unknown", ok(41, started)),
+        ("failed_in_words", in_words),
+    ]
+    .into_iter()
+    .chain(factory_responses())
+    .collect()
+}
+
+fn endorsed(failure: Option<Reason>) -> CommandResult {
+    CommandResult::EndorseUser(Some(Endorsement { conference: conference(), failure }))
+}
+
+fn factory_responses() -> Vec<(&'static str, Response)> {
+    let response = |request_id, reason: Option<Reason>, result| Response {
+        request_id,
+        from: FACTORY.to_owned(),
+        to: OLGA.to_owned(),
+        code: if reason.is_some() { Code::Failure } else { Code::Success },
+        reason,
+        result,
+        extensions: Vec::new(),
+    };
+    let capabilities = ConferencingCapabilities {
+        version: 0,
+        mcu_types: vec![SessionType::Chat, SessionType::AudioVideo, SessionType::PhoneConf],
+        anonymous_scheduling: true,
+        access_numbers: Some(AccessNumbers {
+            regions: vec![Region::new("Office One", ["+15550100", "+15550101"])],
+            default_region: Some("Office One".into()),
+        }),
+    };
+    let mut modified = ConferenceInfo::new(CONFERENCE);
+    modified.description = Some(Description { record_version: Some(8), ..Description::default() });
+    let mut listed = ConferenceInfo::new(CONFERENCE);
+    listed.description = Some(Description {
+        subject: Some("Weekly".into()),
+        conference_id: Some("MEET0042".into()),
+        last_update: Some("2031-01-01T00:00:00Z".into()),
+        is_active: Some(false),
+        expiry_time: Some("2032-02-29T10:00:00Z".into()),
+        record_version: Some(7),
+        ..Description::default()
+    });
+    let list = ConferenceList { conferences: vec![listed], truncated: true };
+    let mut key = response(31, None, CommandResult::GetEncryptionKey);
+    key.extensions = vec![AnyElement::leaf("urn:example:keys", "key", "QUJD").with_attribute("id", "k1")];
+    let types = vec![SessionType::Chat, SessionType::Meeting];
+    let nothing = CommandResult::GetConferencingCapabilities(None);
+    vec![
+        ("capabilities", response(22, None, CommandResult::GetConferencingCapabilities(Some(capabilities)))),
+        ("capabilities_failed", response(22, Some(Reason::OtherFailure), nothing)),
+        ("mcu_types", response(27, None, CommandResult::GetAvailableMcuTypes(types))),
+        (
+            "record_conflict",
+            response(28, Some(Reason::InvalidVersion), CommandResult::ModifyConference(None)),
+        ),
+        ("modified", response(28, None, CommandResult::ModifyConference(Some(Box::new(modified))))),
+        ("list", response(30, None, CommandResult::GetConferences(list))),
+        ("list_empty", response(30, None, CommandResult::GetConferences(ConferenceList::default()))),
+        ("encryption_key", key),
+        ("encryption_key_refused", response(31, Some(Reason::NotSupported), CommandResult::GetEncryptionKey)),
     ]
 }
 
@@ -221,6 +395,47 @@ fn responses_answer_their_request() {
         assert_eq!(Response::parse(&failure.write(), &Limits::default()), Ok(failure), "{name}");
         assert!(!Response::pending(&request).is_final(), "{name}");
     }
+}
+
+/// c3p.md 2.4: what an MCU tells its Focus.
+#[test]
+fn notifications_are_read_and_written() {
+    let body = fixture("notify/mcu");
+    let document = Document::parse(&body, &Limits::default()).expect("a notification");
+    let Document::Notify(notify) = &document else { panic!("a notification: {document:?}") };
+    assert_eq!((notify.from.as_str(), notify.to.as_str()), (CHAT, CONFERENCE));
+    assert_eq!(notify.info.version, Some(3));
+    assert_eq!(notify.info.user(PAVEL).map(|user| user.state), Some(State::Partial));
+    assert_eq!(Document::parse(&document.write(), &Limits::default()), Ok(document));
+}
+
+/// c3p.md 3.5: the certificate of the encrypted form is found.
+#[test]
+fn certificates_are_found() {
+    let request = Request::parse(&fixture("request/get_record_encrypted"), &Limits::default());
+    assert_eq!(request.expect("a request").certificate().as_deref(), Some("TUlJQg=="));
+}
+
+/// c3p.md 3.6: at most 200, by expiry time, without secrets, users and views.
+#[test]
+fn lists_are_cut_off() {
+    let of = |at: usize| {
+        let mut info = ConferenceInfo::new(format!("c{at}"));
+        info.description = Some(Description {
+            expiry_time: Some(format!("2032-01-01T00:{:02}:{:02}Z", (300 - at) / 60, (300 - at) % 60)),
+            conference_key: Some("secret".into()),
+            ..Description::default()
+        });
+        info.users = Some(Users::full(vec![User::new(PAVEL)]));
+        info
+    };
+    let list = ConferenceList::new((0..250).map(of).collect());
+    assert_eq!((list.conferences.len(), list.truncated), (ConferenceList::MAX, true));
+    assert_eq!(list.conferences[0].entity, "c249");
+    assert!(list.conferences.iter().all(|info| info.users.is_none()));
+    let keys = list.conferences.iter().filter_map(|info| info.description.as_ref()?.conference_key.as_ref());
+    assert_eq!(keys.count(), 0);
+    assert!(!ConferenceList::new(vec![of(1)]).truncated);
 }
 
 /// c3p.md 2.4: a notify root is told apart from the others.
@@ -356,9 +571,9 @@ fn elements_are_written_in_order() {
 /// An unknown command is written under its name only if that can be a name.
 #[test]
 fn names_from_elsewhere_do_not_inject_markup() {
-    let request = to_focus(1, Command::Unknown { name: "a b=\"c\"><d".into() });
+    let request = to_focus(1, Command::unknown(C3P, "a b=\"c\"><d"));
     let read = Request::parse(&request.write(), &Limits::default()).expect("well-formed");
-    assert_eq!(read.command, Command::Unknown { name: "unknown".into() });
+    assert_eq!(read.command, Command::unknown(C3P, "unknown"));
 }
 
 /// A name of ours that came in another namespace does not become ours by being written (found by fuzzing).
@@ -366,9 +581,66 @@ fn names_from_elsewhere_do_not_inject_markup() {
 fn foreign_commands_stay_foreign() {
     for (_, request) in requests() {
         let name = request.command.name().to_owned();
-        let request = to_focus(1, Command::Unknown { name: name.clone() }).with_mcu_uri(CHAT);
+        let request = to_focus(1, Command::unknown("urn:example:evil", name.as_str())).with_mcu_uri(CHAT);
         assert_eq!(Request::parse(&request.write(), &Limits::default()).as_ref(), Ok(&request), "{name}");
         let response = Response::failure(&request, Reason::NotSupported);
         assert_eq!(Response::parse(&response.write(), &Limits::default()), Ok(response), "{name}");
+    }
+}
+
+/// c3p.md 4.3: every fault that a request can have beyond its grammar, with status and diagnostics.
+#[test]
+fn requests_are_checked() {
+    let bob = "sip:bob@contoso.test";
+    let add = |user: &str, endpoint: Endpoint| {
+        Command::AddUser(AddUser { conference: conference(), user: User::new(user).with_endpoint(endpoint) })
+    };
+    let lock =
+        |conference: &str| Command::ModifyConferenceLock { conference: conference.into(), locked: true };
+    let role = |role| Command::ModifyUserRoles { conference: conference(), user: bob.into(), role };
+    let dial_in = || Endpoint::unbound("{1}").with_joining_method(JoiningMethod::DialedIn);
+    let from_outside =
+        Endpoint { access_method: Some(c3p::info::AccessMethod::External), ..Endpoint::unbound("{1}") };
+    let other = CHAT.replace("MEET0042", "MEET0043");
+    let table = [
+        (to_focus(1, lock(CONFERENCE)), Ok(())),
+        (to_focus(1, lock(CONFERENCE)).with_mcu_uri(CHAT), Ok(())),
+        (to_focus(1, add(bob, dial_in())).with_mcu_uri(AV), Ok(())),
+        (to_focus(1, add("tel:+15550123", dial_in())).with_mcu_uri(AV), Ok(())),
+        (to_focus(1, add(bob, Endpoint::unbound("{1}"))), Ok(())),
+        (to_focus(1, lock(CHAT)), Err(RequestFault::ConferenceEntity)),
+        (to_focus(1, lock("")), Err(RequestFault::ConferenceEntity)),
+        (to_focus(1, Command::unknown(MSCP, "transfer")), Err(RequestFault::NotImplemented)),
+        (to_focus(1, lobby_access(&[bob], Access::Granted)).with_mcu_uri(CHAT), Err(RequestFault::NotToMcu)),
+        (to_focus(1, lobby_access(&[bob, "bob"], Access::Granted)), Err(RequestFault::TargetUser)),
+        (to_focus(1, lock(CONFERENCE)).with_mcu_uri(CONFERENCE), Err(RequestFault::McuUri)),
+        (to_focus(1, lock(CONFERENCE)).with_mcu_uri(other), Err(RequestFault::McuUri)),
+        (to_focus(1, add("sip:", dial_in())), Err(RequestFault::TargetUser)),
+        (to_focus(1, add("sip:a b@c", dial_in())), Err(RequestFault::TargetUser)),
+        (to_focus(1, add(bob, Endpoint::unbound(""))), Err(RequestFault::EndpointEntity)),
+        (to_focus(1, add(bob, from_outside)), Err(RequestFault::AccessMethod)),
+        (to_focus(1, add(bob, Endpoint::unbound("{1}"))).with_mcu_uri(AV), Err(RequestFault::JoiningMethod)),
+        (to_focus(1, role(Role::Presenter)), Ok(())),
+        (to_focus(1, role(Role::from_token("king"))), Err(RequestFault::Role)),
+    ];
+    for (request, expected) in table {
+        assert_eq!(request.check(), expected, "{request:?}");
+        if let Err(fault) = expected {
+            let row = failure::by_id(fault.diagnostics_id()).expect("a row of the table");
+            assert_eq!(fault.status(), row.status);
+        }
+    }
+    let request = to_focus(1, lock(CONFERENCE));
+    assert_eq!(request.check_addresses("SIP:pavel@CONTOSO.test", CONFERENCE), Ok(()));
+    assert_eq!(request.check_addresses(bob, CONFERENCE), Err(RequestFault::From));
+    assert_eq!(request.check_addresses(PAVEL, CHAT), Err(RequestFault::To));
+}
+
+/// Every request of the corpus that is about a conference can be meant; only unknown commands are refused.
+#[test]
+fn corpus_is_meant() {
+    for (name, request) in requests() {
+        let expected = if name == "unknown" { Err(RequestFault::NotImplemented) } else { Ok(()) };
+        assert_eq!(request.check(), expected, "{name}");
     }
 }

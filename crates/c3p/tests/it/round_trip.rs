@@ -1,8 +1,8 @@
 //! `parse(write(x)) == x` for every type, and no panic on any text (proptest).
 
 use c3p::command::{
-    Access, AddUser, Code, Command, CommandResult, ConferenceKey, Document, LobbyResult, Notify, Request,
-    Response,
+    Access, AddUser, Code, Command, CommandResult, ConferenceKey, ConferenceList, ConferencingCapabilities,
+    Document, Endorsement, EndpointKeys, LobbyResult, MediaKeys, Notify, Request, Response,
 };
 use c3p::diagnostics::Diagnostics;
 use c3p::im::{ComposingState, Imdn, ImdnRecipient, IsComposing};
@@ -382,8 +382,24 @@ fn key() -> impl Strategy<Value = ConferenceKey> {
     prop_oneof![text().prop_map(ConferenceKey::Entity), text().prop_map(ConferenceKey::Id)]
 }
 
-fn unknown_name() -> impl Strategy<Value = String> {
-    "[a-z][a-zA-Z0-9]{0,8}X"
+fn media_keys() -> impl Strategy<Value = MediaKeys> {
+    (text(), text(), text(), text()).prop_map(|(conference, user, endpoint, media)| MediaKeys {
+        conference,
+        user,
+        endpoint,
+        media,
+    })
+}
+
+fn capabilities() -> impl Strategy<Value = ConferencingCapabilities> {
+    (any::<u32>(), vec(session_type(), 0..3), any::<bool>(), of(access_numbers())).prop_map(
+        |(version, mcu_types, anonymous_scheduling, access_numbers)| ConferencingCapabilities {
+            version,
+            mcu_types,
+            anonymous_scheduling,
+            access_numbers,
+        },
+    )
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -406,7 +422,26 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(conference, info)| Command::ActivateConference { conference, info }),
         text().prop_map(|conference| Command::DeactivateConference { conference }),
         text().prop_map(|conference| Command::Resync { conference }),
-        unknown_name().prop_map(|name| Command::Unknown { name }),
+        boxed_info().prop_map(Command::ModifyConference),
+        select(vec![
+            Command::GetConferences,
+            Command::GetConferencingCapabilities,
+            Command::GetAvailableMcuTypes,
+            Command::GetEncryptionKey,
+        ]),
+        (text(), word()).prop_map(|(conference, user)| Command::EndorseUser { conference, user }),
+        (media_keys(), media()).prop_map(|(keys, media)| Command::ModifyEndpointMedia { keys, media }),
+        (media_keys(), endpoint()).prop_map(|(keys, endpoint)| Command::ModifyEndpoint {
+            keys: EndpointKeys { conference: keys.conference, user: keys.user, endpoint: keys.endpoint },
+            endpoint: Box::new(endpoint),
+        }),
+        (text(), media_filters(), vec(text(), 0..3)).prop_map(|(conference, filters, except)| {
+            Command::ModifyUsersMediaFilters { conference, filters, except }
+        }),
+        (text(), any::<bool>()).prop_map(|(conference, enabled)| {
+            Command::ModifyConferenceAnnouncements { conference, enabled }
+        }),
+        any_element().prop_map(|element| Command::Unknown(Box::new(element))),
     ]
 }
 
@@ -424,19 +459,46 @@ fn result() -> impl Strategy<Value = CommandResult> {
         of(boxed_info()).prop_map(CommandResult::ActivateConference),
         Just(CommandResult::DeactivateConference),
         of(boxed_info()).prop_map(CommandResult::Resync),
-        unknown_name().prop_map(|name| CommandResult::Unknown { name }),
+        of(boxed_info()).prop_map(CommandResult::ModifyConference),
+        (vec(conference_info(), 0..3), any::<bool>()).prop_map(|(conferences, truncated)| {
+            CommandResult::GetConferences(ConferenceList { conferences, truncated })
+        }),
+        of(capabilities()).prop_map(CommandResult::GetConferencingCapabilities),
+        vec(session_type(), 0..3).prop_map(CommandResult::GetAvailableMcuTypes),
+        of((text(), of(reason()))).prop_map(|endorsement| {
+            let made = |(conference, failure)| Endorsement { conference, failure };
+            CommandResult::EndorseUser(endorsement.map(made))
+        }),
+        select(vec![
+            CommandResult::GetEncryptionKey,
+            CommandResult::ModifyEndpointMedia,
+            CommandResult::ModifyEndpoint,
+            CommandResult::ModifyUsersMediaFilters,
+            CommandResult::ModifyConferenceAnnouncements,
+        ]),
+        any_element().prop_map(|element| CommandResult::Unknown(Box::new(element))),
     ]
 }
 
 fn document() -> impl Strategy<Value = Document> {
     let head = || (any::<u64>(), text(), text());
+    let more = || prop_oneof![3 => Just(Vec::new()), 1 => vec(any_element(), 1..3)];
     prop_oneof![
-        (head(), of(text()), command()).prop_map(|((request_id, from, to), mcu_uri, command)| {
-            Document::Request(Request { request_id, from, to, mcu_uri, command })
-        }),
-        (head(), one_of(Code::ALL), of(reason()), result()).prop_map(
-            |((request_id, from, to), code, reason, result)| {
-                Document::Response(Response { request_id, from, to, code, reason, result })
+        (head(), of(text()), command(), more()).prop_map(
+            |((request_id, from, to), mcu_uri, command, mut extensions)| {
+                // All that is in an unknown command is part of it.
+                if let Command::Unknown(_) = command {
+                    extensions.clear();
+                }
+                Document::Request(Request { request_id, from, to, mcu_uri, command, extensions })
+            }
+        ),
+        (head(), one_of(Code::ALL), of(reason()), result(), more()).prop_map(
+            |((request_id, from, to), code, reason, result, mut extensions)| {
+                if let CommandResult::Unknown(_) = result {
+                    extensions.clear();
+                }
+                Document::Response(Response { request_id, from, to, code, reason, result, extensions })
             }
         ),
         (text(), text(), boxed_info()).prop_map(|(from, to, info)| Document::Notify(Notify {
@@ -493,6 +555,12 @@ proptest! {
     #[test]
     fn c3p_documents(document in document()) {
         prop_assert_eq!(Document::parse(&document.write(), &Limits::default()), Ok(document));
+    }
+
+    #[test]
+    fn c3p_documents_as_json(document in document()) {
+        let json = serde_json::to_vec(&document).expect("JSON");
+        prop_assert_eq!(serde_json::from_slice::<Document>(&json).expect("the same type"), document);
     }
 
     #[test]

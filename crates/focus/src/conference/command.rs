@@ -141,6 +141,16 @@ impl Conference {
             | Command::ActivateConference { .. }
             | Command::DeactivateConference { .. }
             | Command::Resync { .. }
+            | Command::ModifyConference(_)
+            | Command::GetConferences
+            | Command::GetConferencingCapabilities
+            | Command::GetAvailableMcuTypes
+            | Command::GetEncryptionKey
+            | Command::EndorseUser { .. }
+            | Command::ModifyEndpointMedia { .. }
+            | Command::ModifyEndpoint { .. }
+            | Command::ModifyUsersMediaFilters { .. }
+            | Command::ModifyConferenceAnnouncements { .. }
             | Command::Unknown { .. } => Err(Refusal::c3p(ids::C3P_NOT_IMPLEMENTED)),
         }
     }
@@ -181,6 +191,16 @@ impl Conference {
             | Command::ActivateConference { .. }
             | Command::DeactivateConference { .. }
             | Command::Resync { .. }
+            | Command::ModifyConference(_)
+            | Command::GetConferences
+            | Command::GetConferencingCapabilities
+            | Command::GetAvailableMcuTypes
+            | Command::GetEncryptionKey
+            | Command::EndorseUser { .. }
+            | Command::ModifyEndpointMedia { .. }
+            | Command::ModifyEndpoint { .. }
+            | Command::ModifyUsersMediaFilters { .. }
+            | Command::ModifyConferenceAnnouncements { .. }
             | Command::Unknown { .. } => fail(Reason::NotSupported),
         }
     }
@@ -234,6 +254,16 @@ impl Conference {
             | Command::ActivateConference { .. }
             | Command::DeactivateConference { .. }
             | Command::Resync { .. }
+            | Command::ModifyConference(_)
+            | Command::GetConferences
+            | Command::GetConferencingCapabilities
+            | Command::GetAvailableMcuTypes
+            | Command::GetEncryptionKey
+            | Command::EndorseUser { .. }
+            | Command::ModifyEndpointMedia { .. }
+            | Command::ModifyEndpoint { .. }
+            | Command::ModifyUsersMediaFilters { .. }
+            | Command::ModifyConferenceAnnouncements { .. }
             | Command::Unknown { .. } => fail(Reason::NotSupported),
         }
     }

@@ -72,6 +72,16 @@ impl McuCore {
             | Command::DeleteConference { .. }
             | Command::GetConference { .. }
             | Command::ActivateConference { .. }
+            | Command::ModifyConference(_)
+            | Command::GetConferences
+            | Command::GetConferencingCapabilities
+            | Command::GetAvailableMcuTypes
+            | Command::GetEncryptionKey
+            | Command::EndorseUser { .. }
+            | Command::ModifyEndpointMedia { .. }
+            | Command::ModifyEndpoint { .. }
+            | Command::ModifyUsersMediaFilters { .. }
+            | Command::ModifyConferenceAnnouncements { .. }
             | Command::Unknown { .. } => Err(Refusal::NotImplemented),
         }
     }

@@ -270,7 +270,8 @@ impl MockFocus {
             let conference = self.conference.borrow();
             (conference.ended, conference.admission, conference.locked)
         };
-        let Ok(C3pRequest { request_id, from, to, mcu_uri, command: Command::AddUser(add) }) = parsed else {
+        let Ok(C3pRequest { request_id, from, to, mcu_uri, command: Command::AddUser(add), extensions }) = parsed
+        else {
             return self.endpoint.respond(tx, ResponseDraft::to(request, 400), now);
         };
         let user = add.user.entity.clone();
@@ -309,7 +310,8 @@ impl MockFocus {
             .with_role(role)
             .with_endpoint(Device::new(&device, SessionType::Focus).with_status(status));
         let conference = add.conference.clone();
-        let asked = C3pRequest { request_id, from, to, mcu_uri, command: Command::AddUser(add) };
+        let command = Command::AddUser(add);
+        let asked = C3pRequest { request_id, from, to, mcu_uri, command, extensions };
         let result = CommandResult::AddUser(Some(AddUser { conference, user: granted }));
         let tag = self.endpoint.new_token();
         let draft = ResponseDraft::to(request, 200)

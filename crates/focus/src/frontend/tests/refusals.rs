@@ -57,7 +57,7 @@ fn refusals_in_dialog() {
     let response = alice.ask(&mut world, draft);
     assert_eq!((response.status(), diagnostics(&response)), (403, 3000));
 
-    let response = alice.command(&mut world, Command::Unknown { name: "levitate".to_owned() });
+    let response = alice.command(&mut world, Command::unknown("", "levitate"));
     assert_eq!((response.status(), diagnostics(&response)), (501, 3004));
 
     let request = C3pRequest::new(91, alice.user.as_str(), CONFERENCE, lock(true));
