@@ -1,5 +1,7 @@
 //! The client side of the endpoint: sending requests, matching responses, ACK of failures, CANCEL.
 
+mod large;
+
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,7 +12,7 @@ use super::keys::ClientKey;
 use super::timers::Who;
 use super::{Endpoint, wire};
 use crate::build::RequestDraft;
-use crate::transaction::{ClientInvite, ClientInviteState, ClientNonInvite, ClientStep, Link};
+use crate::transaction::{ClientInvite, ClientInviteState, ClientNonInvite, ClientStep, Link, Timing};
 use crate::{Method, Response, TransportKind};
 
 /// One of the two client machines.
@@ -21,6 +23,14 @@ enum Machine {
 }
 
 impl Machine {
+    fn new(invite: bool, timing: Timing, link: Link, now: Instant) -> Self {
+        if invite {
+            Self::Invite(ClientInvite::new(timing, link, now))
+        } else {
+            Self::NonInvite(ClientNonInvite::new(timing, link, now))
+        }
+    }
+
     fn is_waiting(&self) -> bool {
         match self {
             Self::Invite(machine) => machine.is_waiting(),
@@ -96,6 +106,8 @@ pub(super) struct Client {
     cancel: Cancel,
     /// Nobody wants its events.
     silent: bool,
+    /// It waits for TCP because it is too large for UDP.
+    large: bool,
     began: Instant,
     /// When an INVITE that got a provisional response is given up.
     give_up: Option<Instant>,
@@ -104,6 +116,10 @@ pub(super) struct Client {
 }
 
 impl Client {
+    fn is_invite(&self) -> bool {
+        matches!(self.machine, Machine::Invite(_))
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
         let give_up = self.give_up.filter(|_| self.machine.is_waiting());
         [self.machine.deadline(), give_up].into_iter().flatten().min()
@@ -114,7 +130,8 @@ impl Endpoint {
     /// Sends a request in a new client transaction.
     ///
     /// Adds Via, Max-Forwards if absent, and User-Agent unless the request is being forwarded (has a Via).
-    /// The outcome comes as events; even an immediate failure does.
+    /// The outcome comes as events; even an immediate failure does. A request for an address over UDP that is larger than
+    /// [`EndpointConfig::udp_request_limit`](super::EndpointConfig::udp_request_limit) goes there over TCP.
     pub fn send_request(&mut self, draft: RequestDraft, target: Target, now: Instant) -> ClientTransactionId {
         let id = self.next_id();
         let tx = ClientTransactionId(id);
@@ -122,6 +139,7 @@ impl Endpoint {
             self.events.push_back(Event::Failed { tx, error: TransactionError::Overloaded });
             return tx;
         }
+        let (target, large) = self.by_size(&draft, target);
         let place = match self.place(target) {
             Ok(place) => place,
             Err(error) => {
@@ -129,22 +147,15 @@ impl Endpoint {
                 return tx;
             }
         };
-        self.start_client(id, draft, place, now);
+        self.start_client(id, draft, place, large, now);
         tx
     }
 
     /// Sends a request that has no transaction: the ACK of a 2xx, a BENOTIFY.
     pub fn send_oneway(&mut self, draft: RequestDraft, target: Target, _now: Instant) {
+        let (target, large) = self.by_size(&draft, target);
         match self.place(target) {
-            Ok(Place::Flow(flow)) => self.send_oneway_on(flow, draft),
-            Ok(Place::Waiting(remote)) => {
-                let limit = self.config.max_waiting_oneway;
-                match self.flows.wait_oneway(&remote, draft, limit) {
-                    Some(true) => self.transmits.push_back(remote.open()),
-                    Some(false) => {}
-                    None => self.counters.oneway_dropped += 1,
-                }
-            }
+            Ok(place) => self.send_oneway_to(draft, place, large),
             Err(_) => self.counters.oneway_dropped += 1,
         }
     }
@@ -276,7 +287,7 @@ impl Endpoint {
     pub(super) fn flush_waiting(&mut self, flow: FlowId, remote: &Remote, _now: Instant) {
         let (clients, oneway) = self.flows.stop_waiting(remote);
         // First the ACKs: the BYE of the same dialog may wait, too.
-        for draft in oneway {
+        for (draft, _) in oneway {
             self.send_oneway_on(flow, draft);
         }
         for id in clients {
@@ -302,9 +313,17 @@ impl Endpoint {
         }
     }
 
-    fn start_client(&mut self, id: u64, draft: RequestDraft, place: Place, now: Instant) {
+    fn start_client(&mut self, id: u64, draft: RequestDraft, place: Place, large: bool, now: Instant) {
         let key = ClientKey::new(self.ids.token(), &draft.method);
         self.insert_client(id, key, draft, place.clone(), now);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.large = large;
+        }
+        self.send_at(id, place);
+    }
+
+    /// Sends a request the first time, or lets it wait for its flow.
+    fn send_at(&mut self, id: u64, place: Place) {
         match place {
             Place::Flow(flow) => {
                 self.flows.bind(flow, id);
@@ -322,11 +341,7 @@ impl Endpoint {
     fn insert_client(&mut self, id: u64, key: ClientKey, draft: RequestDraft, place: Place, now: Instant) {
         let link = self.link(&place);
         let timing = self.config.timing;
-        let machine = if draft.method == Method::Invite {
-            Machine::Invite(ClientInvite::new(timing, link, now))
-        } else {
-            Machine::NonInvite(ClientNonInvite::new(timing, link, now))
-        };
+        let machine = Machine::new(draft.method == Method::Invite, timing, link, now);
         self.client_keys.insert(key.clone(), id);
         let client = Client {
             machine,
@@ -337,6 +352,7 @@ impl Endpoint {
             ack: Bytes::new(),
             cancel: Cancel::No,
             silent: false,
+            large: false,
             began: now,
             give_up: None,
             deadline: None,
@@ -370,6 +386,18 @@ impl Endpoint {
         client.draft = invite.then_some(draft);
         self.counters.requests_sent += 1;
         self.transmits.push_back(Transmit::on_flow(flow, bytes));
+    }
+
+    fn send_oneway_to(&mut self, draft: RequestDraft, place: Place, large: bool) {
+        let remote = match place {
+            Place::Flow(flow) => return self.send_oneway_on(flow, draft),
+            Place::Waiting(remote) => remote,
+        };
+        match self.flows.wait_oneway(&remote, draft, large, self.config.max_waiting_oneway) {
+            Some(true) => self.transmits.push_back(remote.open()),
+            Some(false) => {}
+            None => self.counters.oneway_dropped += 1,
+        }
     }
 
     fn send_oneway_on(&mut self, flow: FlowId, draft: RequestDraft) {

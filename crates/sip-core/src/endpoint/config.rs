@@ -34,6 +34,9 @@ pub struct EndpointConfig {
     pub max_waiting_oneway: usize,
     /// `Retry-After` of the 503 above, in seconds.
     pub retry_after_s: u32,
+    /// The largest request, in bytes, that goes to an address over UDP; a larger one goes over TCP, and back to UDP if TCP is
+    /// refused there (RFC 3261 section 18.1.1). 1,300 where the path MTU is unknown, else 200 less than that.
+    pub udp_request_limit: usize,
     /// What the transaction user can do: the endpoint refuses other requests by itself ([`Capabilities::check`]). `None` when
     /// the user looks for itself, as one has to that forwards requests.
     pub capabilities: Option<Arc<Capabilities>>,
@@ -55,6 +58,7 @@ impl Default for EndpointConfig {
             max_finished: 200_000,
             max_waiting_oneway: 1_000,
             retry_after_s: 10,
+            udp_request_limit: 1_300,
             capabilities: None,
             refuse_merged: false,
         }
@@ -116,6 +120,13 @@ impl EndpointConfig {
     #[must_use]
     pub fn with_max_finished(mut self, limit: usize) -> Self {
         self.max_finished = limit;
+        self
+    }
+
+    /// With this limit on requests over UDP, in bytes.
+    #[must_use]
+    pub fn with_udp_request_limit(mut self, bytes: usize) -> Self {
+        self.udp_request_limit = bytes;
         self
     }
 

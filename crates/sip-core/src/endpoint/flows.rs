@@ -20,7 +20,8 @@ struct Flow {
 #[derive(Debug, Default)]
 struct Waiting {
     clients: BTreeSet<u64>,
-    oneway: Vec<RequestDraft>,
+    /// Each with whether it waits because of its size.
+    oneway: Vec<(RequestDraft, bool)>,
 }
 
 /// The open flows and the addresses being connected.
@@ -131,18 +132,26 @@ impl Flows {
 
     /// Lets a request without transaction wait for a flow there. `Some(true)` if it is the first thing that does,
     /// `None` if too many do.
-    pub(super) fn wait_oneway(&mut self, remote: &Remote, draft: RequestDraft, limit: usize) -> Option<bool> {
+    ///
+    /// - `large`: it waits because of its size.
+    pub(super) fn wait_oneway(
+        &mut self,
+        remote: &Remote,
+        draft: RequestDraft,
+        large: bool,
+        limit: usize,
+    ) -> Option<bool> {
         let first = !self.waiting.contains_key(remote);
         let waiting = self.waiting.entry(remote.clone()).or_default();
         if waiting.oneway.len() >= limit {
             return None;
         }
-        waiting.oneway.push(draft);
+        waiting.oneway.push((draft, large));
         Some(first)
     }
 
     /// Everything that waits for a flow there.
-    pub(super) fn stop_waiting(&mut self, remote: &Remote) -> (BTreeSet<u64>, Vec<RequestDraft>) {
+    pub(super) fn stop_waiting(&mut self, remote: &Remote) -> (BTreeSet<u64>, Vec<(RequestDraft, bool)>) {
         let waiting = self.waiting.remove(remote).unwrap_or_default();
         (waiting.clients, waiting.oneway)
     }

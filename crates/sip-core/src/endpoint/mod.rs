@@ -297,9 +297,12 @@ impl Endpoint {
 
     fn unreachable(&mut self, remote: &Remote, reason: UnreachableReason, now: Instant) {
         let Remote { transport, addr, .. } = *remote;
+        let (mut failed, all_fell_back) = self.fall_back(remote, reason, now);
+        if all_fell_back {
+            // Nobody asked for TCP: the address is tried over UDP now.
+            return;
+        }
         self.events.push_back(Event::Unreachable { transport, addr, reason });
-        let (mut failed, oneway) = self.flows.stop_waiting(remote);
-        self.counters.oneway_dropped += oneway.len() as u64;
         if transport == TransportKind::Udp {
             failed.extend(self.flows.clients_to(remote));
         }

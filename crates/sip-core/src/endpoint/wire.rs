@@ -40,6 +40,17 @@ pub(super) fn complete_request(
     draft
 }
 
+/// The size of a request in bytes when it leaves here; that of the Via is an estimate, and rather too large.
+pub(super) fn request_size(draft: &RequestDraft, config: &EndpointConfig) -> usize {
+    /// `Via: SIP/2.0/UDP [address]:port;branch=z9hG4bK...;rport` with 128 random bits, and Content-Length.
+    const VIA_AND_LENGTH: usize = 120 + 22;
+    /// `Max-Forwards: 70`, and the ends of start line and head.
+    const FIXED: usize = 18 + 14;
+    let lines: usize = draft.headers().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let start = draft.method.as_str().len() + draft.uri.as_str().len();
+    start + lines + draft.payload().len() + config.user_agent.len() + 14 + VIA_AND_LENGTH + FIXED
+}
+
 /// The response with everything a sender adds: a To tag if there is none, and Server.
 pub(super) fn complete_response(
     mut draft: ResponseDraft,
