@@ -12,11 +12,13 @@ use smallvec::SmallVec;
 
 use crate::header::lex::{self, Fault};
 use crate::header::{
-    AddressParts, CSeq, HeaderErrorKind, HeaderName, Line, MaxForwards, NameAddr, Via, ViaParts, values,
+    AddressParts, CSeq, HeaderErrorKind, HeaderName, Line, MaxForwards, Method, NameAddr, Via, ViaParts,
+    values,
 };
 use crate::limits::Limits;
 use crate::message::{ParseError, ParseErrorKind};
-use crate::scan::{self, Lines};
+use crate::scan;
+use crate::uri::{self, Uri};
 
 /// One value and what was found in it.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +29,8 @@ pub(crate) struct Found<P> {
 }
 
 impl<P> Found<P> {
-    fn new(base: usize, item: &str, parts: P) -> Self {
-        Self { start: base as u32, end: (base + item.len()) as u32, parts }
+    pub(crate) const fn new(start: usize, end: usize, parts: P) -> Self {
+        Self { start: start as u32, end: end as u32, parts }
     }
 
     fn of<'h>(&self, head: &'h str) -> &'h str {
@@ -48,6 +50,12 @@ impl Found<ViaParts> {
     }
 }
 
+impl Found<uri::Parts> {
+    pub(crate) fn value(&self, head: &ByteString) -> Uri {
+        Uri::of_parts(head.slice_ref(self.of(head)), self.parts)
+    }
+}
+
 impl Found<()> {
     pub(crate) fn text<'h>(&self, head: &'h str) -> &'h str {
         self.of(head)
@@ -55,9 +63,9 @@ impl Found<()> {
 }
 
 /// Route and Record-Route values in wire order; as many as usual chains have are kept in place.
-type Hops = SmallVec<[(HeaderName, Found<AddressParts>); 10]>;
+type Hops = SmallVec<[(HeaderName, Found<AddressParts>); 8]>;
 
-/// The envelope of a message that has all that it must have.
+/// The envelope of a message. Those that a message must have are there when [`Fields::complete`] said so.
 #[derive(Debug, Clone)]
 pub(crate) struct Index {
     pub(crate) via: Found<ViaParts>,
@@ -71,31 +79,19 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Reads the lines of a head that ends at `end`; `body` takes the body when all of them are read.
-    pub(crate) fn parse(
-        head: &str,
-        lines: &Lines,
-        end: usize,
-        limits: &Limits,
-        body: impl FnOnce(Option<u64>) -> Result<(), ParseError>,
-    ) -> Result<Self, ParseError> {
-        let mut fields = Fields::new(limits);
-        for line in lines.iter() {
-            fields.take(head, line).map_err(|refusal| refusal.at(line))?;
+    /// Of no message.
+    pub(crate) fn new() -> Self {
+        let address = Found::new(0, 0, AddressParts::NONE);
+        Self {
+            via: Found::new(0, 0, ViaParts::NONE),
+            from: address,
+            to: address,
+            call_id: Found::new(0, 0, ()),
+            cseq: CSeq::new(0, Method::Options),
+            contact: None,
+            hops: Hops::new(),
+            max_forwards: None,
         }
-        body(fields.content_length)?;
-        let missing = |name| ParseError::of(ParseErrorKind::Missing, name, end);
-        let Fields { via, from, to, call_id, cseq, contact, hops, max_forwards, .. } = fields;
-        Ok(Self {
-            via: via.ok_or(missing(HeaderName::Via))?,
-            from: from.ok_or(missing(HeaderName::From))?,
-            to: to.ok_or(missing(HeaderName::To))?,
-            call_id: call_id.ok_or(missing(HeaderName::CallId))?,
-            cseq: cseq.ok_or(missing(HeaderName::CSeq))?,
-            contact,
-            hops,
-            max_forwards,
-        })
     }
 
     /// The values of Route or of Record-Route, topmost first.
@@ -112,22 +108,19 @@ impl Index {
 }
 
 /// The envelope while its lines are read.
-struct Fields<'l> {
-    limits: &'l Limits,
-    via: Option<Found<ViaParts>>,
+pub(crate) struct Fields<'e> {
+    index: &'e mut Index,
+    limits: &'e Limits,
+    from: bool,
+    to: bool,
+    call_id: bool,
+    cseq: bool,
     vias: usize,
-    from: Option<Found<AddressParts>>,
-    to: Option<Found<AddressParts>>,
-    call_id: Option<Found<()>>,
-    cseq: Option<CSeq>,
-    contact: Option<Found<AddressParts>>,
     contacts: usize,
     star: bool,
-    hops: Hops,
     routes: usize,
     record_routes: usize,
-    max_forwards: Option<u8>,
-    content_length: Option<u64>,
+    pub(crate) content_length: Option<u64>,
 }
 
 enum Refusal {
@@ -155,87 +148,138 @@ impl From<Fault> for Refusal {
     }
 }
 
-impl<'l> Fields<'l> {
-    fn new(limits: &'l Limits) -> Self {
-        Self {
+impl<'e> Fields<'e> {
+    /// Reads the lines of a head into an index that is new.
+    pub(crate) fn read(
+        index: &'e mut Index,
+        head: &[u8],
+        lines: &[Line],
+        limits: &'e Limits,
+    ) -> Result<Self, ParseError> {
+        let mut fields = Self {
+            index,
             limits,
-            via: None,
+            from: false,
+            to: false,
+            call_id: false,
+            cseq: false,
             vias: 0,
-            from: None,
-            to: None,
-            call_id: None,
-            cseq: None,
-            contact: None,
             contacts: 0,
             star: false,
-            hops: Hops::new(),
             routes: 0,
             record_routes: 0,
-            max_forwards: None,
             content_length: None,
+        };
+        for line in lines {
+            // Most lines are no part of the envelope.
+            if line.name <= HeaderName::ContentLength {
+                fields.take(head, line).map_err(|refusal| refusal.at(line))?;
+            }
+        }
+        Ok(fields)
+    }
+
+    /// Whether all is there that a message must have, whose head ends at `end`.
+    pub(crate) fn complete(&self, end: usize) -> Result<(), ParseError> {
+        let needed = [
+            (self.vias > 0, HeaderName::Via),
+            (self.from, HeaderName::From),
+            (self.to, HeaderName::To),
+            (self.call_id, HeaderName::CallId),
+            (self.cseq, HeaderName::CSeq),
+        ];
+        match needed.iter().find(|(there, _)| !there) {
+            Some((_, name)) => Err(ParseError::of(ParseErrorKind::Missing, *name, end)),
+            None => Ok(()),
         }
     }
 
     /// Takes one header line into the envelope.
-    fn take(&mut self, head: &str, line: &Line) -> Result<(), Refusal> {
-        let value = line.value_of(head);
+    #[inline]
+    fn take(&mut self, head: &[u8], line: &Line) -> Result<(), Refusal> {
+        let value = line.bytes_of(head);
         if line.folded { self.take_folded(value, line) } else { self.take_value(value, line) }
     }
 
     /// A value over several lines is read as the one line that it means; where its parts are stays the same.
     #[cold]
-    fn take_folded(&mut self, value: &str, line: &Line) -> Result<(), Refusal> {
-        let mut copy: SmallVec<[u8; 512]> = SmallVec::from_slice(value.as_bytes());
+    fn take_folded(&mut self, value: &[u8], line: &Line) -> Result<(), Refusal> {
+        let mut copy: SmallVec<[u8; 512]> = SmallVec::from_slice(value);
         scan::blank_ends(&mut copy);
-        let text = std::str::from_utf8(&copy).map_err(|_| Refusal::Kind(ParseErrorKind::Utf8))?;
-        self.take_value(text, line)
+        self.take_value(&copy, line)
     }
 
-    fn take_value(&mut self, value: &str, line: &Line) -> Result<(), Refusal> {
+    fn take_value(&mut self, value: &[u8], line: &Line) -> Result<(), Refusal> {
         let base = line.value_at();
         match line.name {
             HeaderName::Via => self.take_vias(value, base)?,
-            HeaderName::From => once(&mut self.from, address(value, base)?)?,
-            HeaderName::To => once(&mut self.to, address(value, base)?)?,
-            HeaderName::CallId => once(&mut self.call_id, call_id(value, base)?)?,
-            HeaderName::CSeq => once(&mut self.cseq, CSeq::parse_shared(value, |t| t.into())?)?,
-            HeaderName::MaxForwards => once(&mut self.max_forwards, MaxForwards::parse_value(value)?)?,
+            HeaderName::From => {
+                self.index.from = address(value, base)?;
+                once(&mut self.from)?;
+            }
+            HeaderName::To => {
+                self.index.to = address(value, base)?;
+                once(&mut self.to)?;
+            }
+            HeaderName::CallId => {
+                self.index.call_id = call_id(value, base)?;
+                once(&mut self.call_id)?;
+            }
+            HeaderName::CSeq => {
+                self.index.cseq = CSeq::read(value)?;
+                once(&mut self.cseq)?;
+            }
+            HeaderName::MaxForwards => {
+                let mut twice = self.index.max_forwards.is_some();
+                self.index.max_forwards = Some(MaxForwards::read(value)?);
+                once(&mut twice)?;
+            }
             HeaderName::Contact => self.take_contacts(value, base)?,
-            HeaderName::Route => {
-                take_hops(&mut self.hops, &mut self.routes, value, line, self.limits)?;
+            HeaderName::Route | HeaderName::RecordRoute => self.take_hops(value, line)?,
+            HeaderName::Require => {
+                let text = std::str::from_utf8(value).map_err(|_| Refusal::Kind(ParseErrorKind::Utf8))?;
+                values::tokens_of(text).try_for_each(|t| t.map(|_| ()))?;
             }
-            HeaderName::RecordRoute => {
-                take_hops(&mut self.hops, &mut self.record_routes, value, line, self.limits)?;
-            }
-            HeaderName::Require => values::tokens_of(value).try_for_each(|t| t.map(|_| ()))?,
             HeaderName::ContentLength => {
-                scan::merge_length(&mut self.content_length, value.as_bytes()).map_err(Refusal::Kind)?;
+                scan::merge_length(&mut self.content_length, value).map_err(Refusal::Kind)?;
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn take_vias(&mut self, value: &str, base: usize) -> Result<(), Fault> {
-        for (at, item) in lex::list_items(value) {
+    fn take_vias(&mut self, value: &[u8], base: usize) -> Result<(), Fault> {
+        let mut list = List::new(value);
+        while let Some((at, rest)) = list.item() {
             self.vias += 1;
             check_count(self.vias, self.limits, at)?;
             // Those below the top are checked too: a response to it would carry them on.
-            let parts = ViaParts::find(item).map_err(|f| Fault { at: at + f.at, ..f })?;
-            self.via.get_or_insert(Found::new(base + at, item, parts));
+            let (parts, next) = ViaParts::find_first(rest).map_err(|f| f.behind(at))?;
+            if self.vias == 1 {
+                self.index.via = Found::new(base + at, base + at + parts.end(), parts);
+            }
+            list.go_on(at + next);
         }
         Ok(())
     }
 
-    fn take_contacts(&mut self, value: &str, base: usize) -> Result<(), Fault> {
-        for (at, item) in lex::list_items(value) {
+    fn take_contacts(&mut self, value: &[u8], base: usize) -> Result<(), Fault> {
+        let mut list = List::new(value);
+        while let Some((at, rest)) = list.item() {
             self.contacts += 1;
             check_count(self.contacts, self.limits, at)?;
-            if item == "*" {
-                self.star = true;
-            } else {
-                let contact = address(item, base + at).map_err(|f| Fault { at: at + f.at, ..f })?;
-                self.contact.get_or_insert(contact);
+            match star(rest) {
+                Some(next) => {
+                    self.star = true;
+                    list.go_on(at + next);
+                }
+                None => {
+                    let (parts, next) = AddressParts::find_first(rest).map_err(|f| f.behind(at))?;
+                    if self.index.contact.is_none() {
+                        self.index.contact = Some(Found::new(base + at, base + at + parts.end(), parts));
+                    }
+                    list.go_on(at + next);
+                }
             }
             if self.star && self.contacts > 1 {
                 return lex::fault(HeaderErrorKind::Syntax, at);
@@ -243,33 +287,61 @@ impl<'l> Fields<'l> {
         }
         Ok(())
     }
-}
 
-fn take_hops(
-    hops: &mut Hops,
-    count: &mut usize,
-    value: &str,
-    line: &Line,
-    limits: &Limits,
-) -> Result<(), Fault> {
-    for (at, item) in lex::list_items(value) {
-        *count += 1;
-        check_count(*count, limits, at)?;
-        let hop = address(item, line.value_at() + at).map_err(|f| Fault { at: at + f.at, ..f })?;
-        hops.push((line.name, hop));
+    fn take_hops(&mut self, value: &[u8], line: &Line) -> Result<(), Fault> {
+        let base = line.value_at();
+        let count = if line.name == HeaderName::Route { &mut self.routes } else { &mut self.record_routes };
+        let mut list = List::new(value);
+        while let Some((at, rest)) = list.item() {
+            *count += 1;
+            check_count(*count, self.limits, at)?;
+            let (parts, next) = AddressParts::find_first(rest).map_err(|f| f.behind(at))?;
+            self.index.hops.push((line.name, Found::new(base + at, base + at + parts.end(), parts)));
+            list.go_on(at + next);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-fn address(item: &str, base: usize) -> Result<Found<AddressParts>, Fault> {
-    Ok(Found::new(base, item, AddressParts::find(item)?))
+/// A list while it is read: each reader of an item says where its item ended, at a comma or with the list.
+struct List<'v> {
+    value: &'v [u8],
+    /// Where the next item begins, with its blanks; behind the list's end when there is none.
+    next: usize,
 }
 
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Fault> {
-    match slot.replace(value) {
-        Some(_) => lex::fault(HeaderErrorKind::Duplicate, 0),
-        None => Ok(()),
+impl<'v> List<'v> {
+    fn new(value: &'v [u8]) -> Self {
+        Self { value, next: 0 }
     }
+
+    /// Where the next item begins, and the list from there on.
+    #[inline]
+    fn item(&self) -> Option<(usize, &'v [u8])> {
+        let mut rest = self.value.get(self.next..)?;
+        while let [b' ' | b'\t', behind @ ..] = rest {
+            rest = behind;
+        }
+        Some((self.value.len() - rest.len(), rest))
+    }
+
+    fn go_on(&mut self, end: usize) {
+        self.next = end + 1;
+    }
+}
+
+/// Whether the first item is `*`, and where it ends.
+fn star(list: &[u8]) -> Option<usize> {
+    let blanks = list.strip_prefix(b"*")?.iter().take_while(|b| lex::is_space(**b)).count();
+    matches!(list.get(1 + blanks), None | Some(b',')).then_some(1 + blanks)
+}
+
+fn address(value: &[u8], base: usize) -> Result<Found<AddressParts>, Fault> {
+    Ok(Found::new(base, base + value.len(), AddressParts::find(value)?))
+}
+
+fn once(there: &mut bool) -> Result<(), Fault> {
+    if std::mem::replace(there, true) { lex::fault(HeaderErrorKind::Duplicate, 0) } else { Ok(()) }
 }
 
 fn check_count(count: usize, limits: &Limits, at: usize) -> Result<(), Fault> {
@@ -277,11 +349,11 @@ fn check_count(count: usize, limits: &Limits, at: usize) -> Result<(), Fault> {
 }
 
 /// `word ["@" word]`, read leniently: visible characters.
-fn call_id(value: &str, base: usize) -> Result<Found<()>, Fault> {
-    let blank = value.bytes().position(|b| b <= b' ' || b == 0x7f || b == b',');
-    match (blank, value.is_empty()) {
-        (Some(at), _) => lex::fault(HeaderErrorKind::Syntax, at),
-        (None, true) => lex::fault(HeaderErrorKind::Syntax, 0),
-        (None, false) => Ok(Found::new(base, value, ())),
+fn call_id(value: &[u8], base: usize) -> Result<Found<()>, Fault> {
+    let blank = |b: &u8| *b <= b' ' || *b == 0x7f || *b == b',';
+    match value.iter().position(blank) {
+        Some(at) => lex::fault(HeaderErrorKind::Syntax, at),
+        None if value.is_empty() => lex::fault(HeaderErrorKind::Syntax, 0),
+        None => Ok(Found::new(base, base + value.len(), ())),
     }
 }

@@ -13,7 +13,7 @@
 //! Not here: message boundaries on a stream ([`crate::framing`]), writing ([`crate::build`]).
 
 use std::net::SocketAddr;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -22,10 +22,10 @@ use bytestring::ByteString;
 use crate::build::ResponseDraft;
 use crate::header::lex;
 use crate::header::{CSeq, HeaderError, HeaderName, Headers, Line, Method, NameAddr, TypedHeader, Via};
-use crate::index::Index;
+use crate::index::{Fields, Found, Index};
 use crate::limits::Limits;
 use crate::scan::{self, Lines, Scan};
-use crate::uri::{Uri, UriErrorKind};
+use crate::uri::{self, Uri, UriErrorKind};
 
 pub use crate::parse_error::{ParseError, ParseErrorKind, Rejection};
 
@@ -64,6 +64,7 @@ impl From<Parsed> for Message {
         let Parsed { start, envelope } = parsed;
         match start {
             Start::Request { method, uri } => {
+                let uri = uri.value(&envelope.head);
                 Self::Request(Request { inner: Arc::new(RequestInner { method, uri, envelope }) })
             }
             Start::Response { status, reason } => {
@@ -83,8 +84,8 @@ pub struct Parsed {
 
 #[derive(Debug, Clone)]
 enum Start {
-    Request { method: Method, uri: Uri },
-    Response { status: u16, reason: ByteString },
+    Request { method: Method, uri: Found<uri::Parts> },
+    Response { status: u16, reason: Found<()> },
 }
 
 impl Parsed {
@@ -97,18 +98,28 @@ impl Parsed {
         if raw.len() > limits.message_bytes {
             return Err(ParseError::at(ParseErrorKind::MessageTooLarge, limits.message_bytes));
         }
-        let mut lines = Lines::new();
-        let scan = scan::scan(&raw, limits, &mut lines)?;
-        let head = shared_head(&raw, scan.body)?;
-        let start = Start::parse(&head, &scan, limits)?;
-        let envelope = Envelope::parse(raw, head, &scan, lines, limits)?;
-        if let Start::Request { method, .. } = &start
+        let start = Start::Response { status: 0, reason: Found::new(0, 0, ()) };
+        let mut parsed = Self { start, envelope: Envelope::new(raw) };
+        // In place: a message is large to move.
+        parsed.read(limits)?;
+        Ok(parsed)
+    }
+
+    #[inline]
+    fn read(&mut self, limits: &Limits) -> Result<(), ParseError> {
+        let envelope = &mut self.envelope;
+        let scan = scan::scan(&envelope.raw, limits, &mut envelope.lines)?;
+        envelope.head = shared_head(&envelope.raw, scan.body)?;
+        envelope.folded = scan.folded;
+        self.start = Start::parse(envelope.head.as_bytes(), &scan, limits)?;
+        envelope.read(limits)?;
+        if let Start::Request { method, .. } = &self.start
             && envelope.index.cseq.method != *method
         {
             let at = envelope.offset_of(HeaderName::CSeq);
             return Err(ParseError::of(ParseErrorKind::MethodMismatch, HeaderName::CSeq, at));
         }
-        Ok(Self { start, envelope })
+        Ok(())
     }
 
     /// Whether it is a request.
@@ -201,64 +212,76 @@ impl<'a> Outline<'a> {
 }
 
 impl Start {
-    fn parse(head: &ByteString, scan: &Scan, limits: &Limits) -> Result<Self, ParseError> {
-        let line = &head[scan.start..scan.start_end];
-        let is_response = line.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("SIP/"));
+    #[inline]
+    fn parse(head: &[u8], scan: &Scan, limits: &Limits) -> Result<Self, ParseError> {
+        let line = head.get(scan.start..scan.start_end).unwrap_or_default();
+        let is_response = line.get(..4).is_some_and(|p| p.eq_ignore_ascii_case(b"SIP/"));
         if is_response {
-            Self::status_line(head, line, scan.start)
+            Self::status_line(line, scan.start)
         } else {
-            Self::request_line(head, line, scan.start, limits)
+            Self::request_line(line, scan.start, limits)
         }
     }
 
-    fn request_line(
-        head: &ByteString,
-        line: &str,
-        offset: usize,
-        limits: &Limits,
-    ) -> Result<Self, ParseError> {
+    fn request_line(line: &[u8], offset: usize, limits: &Limits) -> Result<Self, ParseError> {
         let bad = |at| ParseError::at(ParseErrorKind::StartLine, offset + at);
-        let (method, rest) = line.split_once(' ').ok_or(bad(0))?;
-        let (uri, version) = rest.rsplit_once(' ').ok_or(bad(method.len()))?;
-        if !lex::is_token_text(method) {
+        let space = |b: &u8| *b == b' ';
+        let uri_at = line.iter().position(space).ok_or(bad(0))? + 1;
+        let uri_end = line.iter().rposition(space).filter(|end| *end >= uri_at).ok_or(bad(uri_at - 1))?;
+        let (method, uri, version) = (&line[..uri_at - 1], &line[uri_at..uri_end], &line[uri_end + 1..]);
+        if !lex::is_token_bytes(method) {
             return Err(bad(0));
         }
-        check_version(version, offset + line.len() - version.len())?;
-        let uri_at = offset + method.len() + 1;
-        let bad_uri = |kind, at| Err(ParseError::at(ParseErrorKind::RequestUri(kind), uri_at + at));
+        check_version(version, offset + uri_end + 1)?;
+        let start = offset + uri_at;
+        let bad_uri = |kind, at| Err(ParseError::at(ParseErrorKind::RequestUri(kind), start + at));
         if uri.len() > limits.request_uri_bytes {
             return bad_uri(UriErrorKind::TooLong, limits.request_uri_bytes);
         }
-        let uri = Uri::try_from(head.slice_ref(uri))
-            .map_err(|e| ParseError::at(ParseErrorKind::RequestUri(e.kind), uri_at + e.offset))?;
+        let parts = match uri::parse_parts(uri) {
+            Ok(parts) => parts,
+            Err(error) => return bad_uri(error.kind, error.offset),
+        };
         // Headers in a URI are for who makes a request of it (RFC 3261 section 19.1.1): there are none on the wire.
-        if let Some(at) = uri.headers_at() {
+        if let Some(at) = parts.headers_at() {
             return bad_uri(UriErrorKind::Headers, at);
         }
-        Ok(Self::Request { method: Method::from_token(method, |t| head.slice_ref(t)), uri })
+        let uri = Found::new(start, start + uri.len(), parts);
+        Ok(Self::Request { method: Method::from_token(method), uri })
     }
 
-    fn status_line(head: &ByteString, line: &str, offset: usize) -> Result<Self, ParseError> {
-        let (version, rest) =
-            line.split_once(' ').ok_or(ParseError::at(ParseErrorKind::StartLine, offset))?;
-        check_version(version, offset)?;
-        let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-        let number = lex::decimal(status.as_bytes()).filter(|n| status.len() == 3 && (100..700).contains(n));
+    fn status_line(line: &[u8], offset: usize) -> Result<Self, ParseError> {
+        let space = |b: &u8| *b == b' ';
+        let Some(blank) = line.iter().position(space) else {
+            return Err(ParseError::at(ParseErrorKind::StartLine, offset));
+        };
+        check_version(&line[..blank], offset)?;
+        let status = &line[blank + 1..];
+        let (status, reason) = match status.iter().position(space) {
+            Some(len) => (&status[..len], blank + len + 2),
+            None => (status, line.len()),
+        };
+        let number = lex::decimal(status).filter(|n| status.len() == 3 && (100..700).contains(n));
+        let reason = Found::new(offset + reason, offset + line.len(), ());
         match number {
-            Some(n) => Ok(Self::Response { status: n as u16, reason: head.slice_ref(reason) }),
-            None => Err(ParseError::at(ParseErrorKind::Status, offset + version.len() + 1)),
+            Some(n) => Ok(Self::Response { status: n as u16, reason }),
+            None => Err(ParseError::at(ParseErrorKind::Status, offset + blank + 1)),
         }
     }
 }
 
-fn check_version(text: &str, offset: usize) -> Result<(), ParseError> {
-    if text.eq_ignore_ascii_case("SIP/2.0") {
-        return Ok(());
-    }
-    let other = text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("SIP/"))
-        && text[4..].split('.').count() == 2
-        && text[4..].split('.').all(|n| lex::decimal(n.as_bytes()).is_some());
-    Err(ParseError::at(if other { ParseErrorKind::Version } else { ParseErrorKind::StartLine }, offset))
+#[inline]
+fn check_version(text: &[u8], offset: usize) -> Result<(), ParseError> {
+    if text.eq_ignore_ascii_case(b"SIP/2.0") { Ok(()) } else { Err(bad_version(text, offset)) }
+}
+
+#[cold]
+fn bad_version(text: &[u8], offset: usize) -> ParseError {
+    let mut numbers = text.get(4..).unwrap_or_default().split(|b| *b == b'.');
+    let other = text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case(b"SIP/"))
+        && numbers.clone().count() == 2
+        && numbers.all(|n| lex::decimal(n).is_some());
+    ParseError::at(if other { ParseErrorKind::Version } else { ParseErrorKind::StartLine }, offset)
 }
 
 /// What requests and responses have in common: headers, the typed ones among them, and the body.
@@ -270,7 +293,8 @@ pub struct Envelope {
     /// The same without line ends in values; made when it is first needed.
     unfolded: OnceLock<ByteString>,
     folded: bool,
-    body: Bytes,
+    /// Where the body is.
+    body: Range<usize>,
     lines: Lines,
     index: Index,
     values: Values,
@@ -279,6 +303,7 @@ pub struct Envelope {
 /// Values of the envelope, each made when it is first asked for.
 #[derive(Debug, Clone, Default)]
 struct Values {
+    body: OnceLock<Bytes>,
     via: OnceLock<Via>,
     from: OnceLock<NameAddr>,
     to: OnceLock<NameAddr>,
@@ -378,7 +403,10 @@ impl Envelope {
     /// The body; empty when there is none.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.body
+        self.values.body.get_or_init(|| match self.body.is_empty() {
+            true => Bytes::new(),
+            false => self.raw.slice(self.body.clone()),
+        })
     }
 
     /// The message as it was received.
@@ -431,26 +459,32 @@ impl Envelope {
         self.lines.iter().find(|l| l.name == name).map_or(0, Line::value_at)
     }
 
-    fn parse(
-        raw: Bytes,
-        head: ByteString,
-        scan: &Scan,
-        lines: Lines,
-        limits: &Limits,
-    ) -> Result<Self, ParseError> {
-        let Scan { folded, body: end, .. } = *scan;
-        let mut found = Bytes::new();
-        let index = Index::parse(&head, &lines, end, limits, |length| {
-            found = body(&raw, end, length, limits)?;
-            Ok(())
-        })?;
-        let (unfolded, values) = (OnceLock::new(), Values::default());
-        Ok(Self { raw, head, unfolded, folded, body: found, lines, index, values })
+    /// Of a message that was not read yet.
+    fn new(raw: Bytes) -> Self {
+        Self {
+            raw,
+            head: ByteString::new(),
+            unfolded: OnceLock::new(),
+            folded: false,
+            body: 0..0,
+            lines: Lines::new(),
+            index: Index::new(),
+            values: Values::default(),
+        }
+    }
+
+    /// Reads the lines, which were found.
+    #[inline]
+    fn read(&mut self, limits: &Limits) -> Result<(), ParseError> {
+        let head = self.head.as_bytes();
+        let fields = Fields::read(&mut self.index, head, &self.lines, limits)?;
+        self.body = body(&self.raw, head.len(), fields.content_length, limits)?;
+        fields.complete(head.len())
     }
 }
 
-/// The body of a complete message.
-fn body(raw: &Bytes, at: usize, length: Option<u64>, limits: &Limits) -> Result<Bytes, ParseError> {
+/// Where the body of a complete message is.
+fn body(raw: &Bytes, at: usize, length: Option<u64>, limits: &Limits) -> Result<Range<usize>, ParseError> {
     let there = raw.len() - at;
     let length = match length {
         Some(n) => usize::try_from(n).unwrap_or(usize::MAX),
@@ -462,7 +496,7 @@ fn body(raw: &Bytes, at: usize, length: Option<u64>, limits: &Limits) -> Result<
     if length > there {
         return Err(ParseError::of(ParseErrorKind::Truncated, HeaderName::ContentLength, raw.len()));
     }
-    Ok(if length == 0 { Bytes::new() } else { raw.slice(at..at + length) })
+    Ok(at..at + length)
 }
 
 /// A request from a peer; a clone shares it.
@@ -530,7 +564,7 @@ pub struct Response {
 #[derive(Debug, Clone)]
 struct ResponseInner {
     status: u16,
-    reason: ByteString,
+    reason: Found<()>,
     envelope: Envelope,
 }
 
@@ -544,7 +578,7 @@ impl Response {
     /// The reason phrase; may be empty.
     #[must_use]
     pub fn reason(&self) -> &str {
-        &self.inner.reason
+        self.inner.reason.text(&self.inner.envelope.head)
     }
 
     /// Whether it is a 1xx.

@@ -90,14 +90,18 @@ pub(crate) fn scan(raw: &[u8], limits: &Limits, lines: &mut Lines) -> Result<Sca
     while scan.body == 0 {
         let mut marks = controls(raw, base)?;
         while marks != 0 {
-            let at = base + marks.trailing_zeros() as usize;
+            let place = marks.trailing_zeros();
+            let at = base + place as usize;
             marks &= marks - 1;
-            // The LF of the line before.
+            // The LF of the line before, from another block.
             if at < from {
                 continue;
             }
             let next = match raw.get(at..) {
-                Some([b'\r', b'\n', ..]) => at + 2,
+                Some([b'\r', b'\n', ..]) => {
+                    marks &= !(2 << place);
+                    at + 2
+                }
                 Some([b'\n', ..]) => at + 1,
                 other => {
                     odd |= matches!(other, Some([b'\r' | 0, ..]));
@@ -124,7 +128,7 @@ pub(crate) fn scan(raw: &[u8], limits: &Limits, lines: &mut Lines) -> Result<Sca
                     if line.len() > line_max {
                         return Err(ParseError::at(ParseErrorKind::LineTooLong, from));
                     }
-                    match known_line(raw, from, line) {
+                    match usual_line(raw, from, line) {
                         Some(found) => lines.push(found),
                         None => lines.push(other_line(from, line)?),
                     }
@@ -165,16 +169,29 @@ fn last_controls(rest: &[u8]) -> u64 {
     mask64(&block, |b| b <= b'\r')
 }
 
-/// Takes a line apart that begins at `from`, when its name is one that is known and stands before a colon, as nearly always.
+/// Takes a line apart that begins at `from`, when a short name stands right before the colon, as nearly always.
 #[inline(always)]
-fn known_line(raw: &[u8], from: usize, line: &[u8]) -> Option<Line> {
+fn usual_line(raw: &[u8], from: usize, line: &[u8]) -> Option<Line> {
     let first = raw.get(from..)?.first_chunk()?;
     let colon = first_of_16(first, b':');
-    let name = match colon {
+    if colon >= line.len() {
+        return None;
+    }
+    let mut name = match colon {
         1 => HeaderName::compact(first[0]),
         _ => lookup::find_covered(first, colon),
     };
-    (name != HeaderName::Other && colon < line.len()).then(|| parts(line, from, name, colon, colon))
+    if name == HeaderName::Other {
+        name = other_name(first, colon)?;
+    }
+    Some(parts(line, from, name, colon, colon))
+}
+
+/// A name that is not known, when it is a token and fits.
+#[inline(never)]
+fn other_name(first: &[u8; 16], len: usize) -> Option<HeaderName> {
+    let name = first.get(..len).filter(|_| len < first.len())?;
+    lex::is_token_bytes(name).then_some(HeaderName::Other)
 }
 
 /// Takes any line apart, with blanks before the colon too.

@@ -162,3 +162,23 @@ fn parameters_are_bounded() {
     let long = Uri::parse(&format!("tel:1{}", ";x".repeat(65))).unwrap();
     assert!(long.tel().is_none() && long.equivalent(&long));
 }
+
+proptest::proptest! {
+    /// The one look at usual URIs and the way for all of them agree, in what they take and in what they find.
+    #[test]
+    fn usual_uris_are_read_alike(
+        pieces in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "sip:", "SIP:", "sips:", "a", "bob.x", "@", ":", "5060", "65536", ";", "lr", "=", "1", "x-y", "?", "%41", "%",
+                "[::1]", "192.0.2.1", ">", " ", ",", "&", "é", "\"", "(", "/",
+            ]),
+            0..12,
+        ),
+        scheme in proptest::bool::weighted(0.8),
+    ) {
+        let text = if scheme { format!("sip:{}", pieces.concat()) } else { pieces.concat() };
+        if let Some((parts, end)) = usual_parts(text.as_bytes()) {
+            proptest::prop_assert_eq!(any_parts(&text.as_bytes()[..end]), Ok(parts), "{}", text);
+        }
+    }
+}

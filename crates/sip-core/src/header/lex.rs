@@ -15,6 +15,9 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// Nothing, at the start.
+    pub(crate) const NONE: Self = Self { start: 0, end: 0 };
+
     /// A span of a text whose length was checked against [`TEXT_MAX`].
     pub(crate) fn new(start: usize, end: usize) -> Self {
         debug_assert!(start <= end && end <= TEXT_MAX, "span {start}..{end}");
@@ -43,6 +46,14 @@ pub(crate) const TEXT_MAX: usize = u16::MAX as usize;
 pub(crate) struct Fault {
     pub(crate) kind: HeaderErrorKind,
     pub(crate) at: usize,
+}
+
+impl Fault {
+    /// The same of an item of a list that begins at `at`.
+    #[cold]
+    pub(crate) fn behind(self, at: usize) -> Self {
+        Self { at: at + self.at, ..self }
+    }
 }
 
 /// Shorthand for a fault.
@@ -118,7 +129,12 @@ fn is_param_value(b: u8) -> bool {
 
 /// Whether the whole text is one `token`.
 pub(crate) fn is_token_text(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token)
+    is_token_bytes(text.as_bytes())
+}
+
+/// The same of bytes.
+pub(crate) fn is_token_bytes(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|b| is_token(*b))
 }
 
 /// The address between the brackets. Three colons stand for two: the grammar of RFC 3261 makes writers put three before
@@ -146,8 +162,12 @@ impl<'a> Cursor<'a> {
         Self { text, at }
     }
 
+    pub(crate) fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
     pub(crate) fn rest(&self) -> &'a [u8] {
-        &self.text[self.at..]
+        self.text.get(self.at..).unwrap_or_default()
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -171,9 +191,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn run(&mut self, kind: u8) -> Result<Span, Fault> {
         let start = self.at;
-        while self.peek().is_some_and(|b| CLASS[usize::from(b)] & kind != 0) {
-            self.at += 1;
-        }
+        self.at = end_of_run(self.text, start, kind);
         if self.at == start { fault(HeaderErrorKind::Syntax, start) } else { Ok(Span::new(start, self.at)) }
     }
 
@@ -242,27 +260,59 @@ impl<'a> Cursor<'a> {
     }
 
     /// Checks `*(;name[=value])` up to the end of the text and gives its span; `each` sees name and value with quotes.
-    pub(crate) fn params(&mut self, mut each: impl FnMut(Span, Span)) -> Result<Span, Fault> {
+    pub(crate) fn params(&mut self, each: impl FnMut(Span, Span)) -> Result<Span, Fault> {
+        let found = self.some_params(each)?;
+        if self.at < self.text.len() { fault(HeaderErrorKind::Syntax, self.at) } else { Ok(found) }
+    }
+
+    /// The same up to what is no parameter, with the blanks before it.
+    #[inline]
+    pub(crate) fn some_params(&mut self, mut each: impl FnMut(Span, Span)) -> Result<Span, Fault> {
+        let mut all = Span::new(self.at, self.at);
         self.skip_space();
-        let start = self.at;
+        if self.peek() == Some(b';') {
+            all = Span::new(self.at, self.at);
+        }
         while self.eat(b';') {
             self.skip_space();
             let name = self.run(TOKEN)?;
+            let mut value = Span::new(self.at, self.at);
             self.skip_space();
-            let value = if self.eat(b'=') {
+            if self.eat(b'=') {
                 self.skip_space();
-                if self.peek() == Some(b'"') { self.quoted()? } else { self.run(PARAM_VALUE)? }
-            } else {
-                Span::new(self.at, self.at)
-            };
+                value = if self.peek() == Some(b'"') { self.quoted()? } else { self.run(PARAM_VALUE)? };
+            }
             each(name, value);
+            all.end = value.end;
             self.skip_space();
         }
-        if self.at < self.text.len() {
-            return fault(HeaderErrorKind::Syntax, self.at);
-        }
-        Ok(Span::new(start, self.at))
+        Ok(all)
     }
+}
+
+/// Where the bytes of one kind end that begin at `start`.
+#[inline]
+fn end_of_run(text: &[u8], start: usize, kind: u8) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    start + rest.iter().position(|b| CLASS[usize::from(*b)] & kind == 0).unwrap_or(rest.len())
+}
+
+/// Where the letters, digits, `-`, `.` and `_` end that begin at `start`: of a host name, and of most user parts.
+#[inline]
+pub(crate) fn end_of_host(text: &[u8], start: usize) -> usize {
+    end_of_run(text, start, HOST)
+}
+
+/// Where the bytes end that may be in a URI and do not divide its parameters.
+#[inline]
+pub(crate) fn end_of_uri_param(text: &[u8], start: usize) -> usize {
+    end_of_run(text, start, URI_PARAM)
+}
+
+/// Where digits end.
+#[inline]
+pub(crate) fn end_of_digits(text: &[u8], start: usize) -> usize {
+    end_of_run(text, start, DIGIT)
 }
 
 /// One `token`.

@@ -29,11 +29,11 @@ macro_rules! methods {
                 }
             }
 
-            fn known(text: &str) -> Option<Self> {
-                match text {
-                    $($text => Some(Self::$variant),)+
-                    _ => None,
-                }
+            fn known(text: &[u8]) -> Option<Self> {
+                $(if text == $text.as_bytes() {
+                    return Some(Self::$variant);
+                })+
+                None
             }
         }
     };
@@ -59,9 +59,16 @@ methods! {
 }
 
 impl Method {
-    /// From a token that was checked; `share` makes the text of an unknown one.
-    pub(crate) fn from_token(token: &str, share: impl FnOnce(&str) -> ByteString) -> Self {
-        Self::known(token).unwrap_or_else(|| Self::Other(share(token)))
+    /// From a token that was checked.
+    #[inline]
+    pub(crate) fn from_token(token: &[u8]) -> Self {
+        Self::known(token).unwrap_or_else(|| Self::other(token))
+    }
+
+    #[cold]
+    fn other(token: &[u8]) -> Self {
+        // A token is ASCII.
+        Self::Other(ByteString::from(&*String::from_utf8_lossy(token)))
     }
 
     /// Whether a 2xx to it creates a dialog (INVITE, SUBSCRIBE, REFER).
@@ -84,7 +91,7 @@ impl FromStr for Method {
         if !lex::is_token_text(text) {
             return Err(HeaderError::new(HeaderName::CSeq, HeaderErrorKind::Syntax, 0));
         }
-        Ok(Self::from_token(text, |t| t.into()))
+        Ok(Self::from_token(text.as_bytes()))
     }
 }
 
@@ -104,10 +111,10 @@ impl CSeq {
         Self { number, method }
     }
 
-    pub(crate) fn parse_shared(text: &str, share: impl FnOnce(&str) -> ByteString) -> Result<Self, Fault> {
-        let mut cursor = Cursor::new(text, 0);
+    pub(crate) fn read(text: &[u8]) -> Result<Self, Fault> {
+        let mut cursor = Cursor::of_bytes(text, 0);
         let number = cursor.take(lex::digits)?;
-        let value = lex::decimal(number.of(text).as_bytes()).filter(|n| *n < 1 << 31);
+        let value = lex::decimal(number.in_bytes(text)).filter(|n| *n < 1 << 31);
         let Some(value) = value else {
             return fault(HeaderErrorKind::Number, 0);
         };
@@ -119,7 +126,7 @@ impl CSeq {
         if cursor.peek().is_some() {
             return fault(HeaderErrorKind::Syntax, cursor.at);
         }
-        Ok(Self { number: value as u32, method: Method::from_token(method.of(text), share) })
+        Ok(Self { number: value as u32, method: Method::from_token(method.in_bytes(text)) })
     }
 }
 
@@ -136,7 +143,7 @@ impl FromStr for CSeq {
         if text.len() > lex::TEXT_MAX {
             return Err(HeaderError::new(HeaderName::CSeq, HeaderErrorKind::TooLong, 0));
         }
-        Self::parse_shared(text, |t| t.into()).map_err(|f| HeaderError::from_fault(HeaderName::CSeq, f))
+        Self::read(text.as_bytes()).map_err(|f| HeaderError::from_fault(HeaderName::CSeq, f))
     }
 }
 

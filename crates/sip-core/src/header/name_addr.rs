@@ -195,7 +195,7 @@ impl NameAddr {
 
     /// Parses `item`, a slice of `owner`; the result shares the owner's bytes.
     pub(crate) fn parse_shared(owner: &ByteString, item: &str) -> Result<Self, Fault> {
-        Ok(Self::of_parts(owner, item, AddressParts::find(item)?))
+        Ok(Self::of_parts(owner, item, AddressParts::find(item.as_bytes())?))
     }
 
     /// What was found in `item`, a slice of `owner`, as a value that shares the owner's bytes.
@@ -217,92 +217,130 @@ pub(crate) struct AddressParts {
 }
 
 impl AddressParts {
+    /// Of no address: nothing of it was found.
+    pub(crate) const NONE: Self = Self {
+        display: Span::NONE,
+        uri: Span::NONE,
+        uri_parts: uri::Parts::NONE,
+        tag: Span::NONE,
+        params: Span::NONE,
+    };
+
     /// Finds the parts, and checks every byte.
-    pub(crate) fn find(text: &str) -> Result<Self, Fault> {
+    pub(crate) fn find(text: &[u8]) -> Result<Self, Fault> {
+        let (parts, next) = Self::find_first(text)?;
+        if next < text.len() { fault(HeaderErrorKind::Syntax, next) } else { Ok(parts) }
+    }
+
+    /// The same of the first address of a list; where the list goes on, at a comma, or where it ends.
+    pub(crate) fn find_first(text: &[u8]) -> Result<(Self, usize), Fault> {
         if text.len() > TEXT_MAX {
             return fault(HeaderErrorKind::TooLong, TEXT_MAX);
         }
-        let found = Found::in_text(text)?;
-        let uri_parts = uri::parse_parts(found.uri.of(text))
-            .map_err(|e| Fault { at: usize::from(found.uri.start) + e.offset, kind: e.into() })?;
-        let Found { display, uri, tag, params } = found;
-        Ok(Self { display, uri, uri_parts, tag, params })
-    }
-}
-
-/// The parts before the URI is read.
-struct Found {
-    display: Span,
-    uri: Span,
-    tag: Span,
-    params: Span,
-}
-
-impl Found {
-    fn in_text(text: &str) -> Result<Self, Fault> {
-        let mut cursor = Cursor::new(text, 0);
+        let mut cursor = Cursor::of_bytes(text, 0);
         cursor.skip_space();
         let start = cursor.at;
-        let display = if cursor.peek() == Some(b'"') {
-            let quoted = cursor.quoted()?;
-            cursor.skip_space();
-            quoted
-        } else {
-            match memchr::memchr3(b'<', b';', b'"', cursor.rest()) {
-                Some(len) if cursor.rest()[len] == b'<' => {
-                    cursor.at += len;
-                    unquoted_display(text, start, cursor.at)?
-                }
-                _ => return Self::addr_spec(text, start),
+        let mut display = Span::new(start, start);
+        match cursor.peek() {
+            Some(b'<') => {}
+            Some(b'"') => {
+                display = cursor.quoted()?;
+                cursor.skip_space();
             }
-        };
+            _ => {
+                let first = |b: &u8| matches!(b, b'<' | b';' | b'"' | b',');
+                match cursor.rest().iter().position(first).map(|len| start + len) {
+                    Some(at) if text[at] == b'<' => {
+                        cursor.at = at;
+                        display = unquoted_display(text, start, at)?;
+                    }
+                    _ => return Self::addr_spec(cursor),
+                }
+            }
+        }
         if !cursor.eat(b'<') {
             return fault(HeaderErrorKind::Syntax, cursor.at);
         }
-        let Some(len) = memchr::memchr(b'>', cursor.rest()) else {
-            return fault(HeaderErrorKind::Unterminated, cursor.at);
+        let start = cursor.at;
+        let (uri_parts, len) = match uri::usual_parts(cursor.rest()) {
+            Some((parts, len)) if cursor.rest().get(len) == Some(&b'>') => (parts, len),
+            Some(_) | None => any_uri(cursor)?,
         };
-        let uri = Span::new(cursor.at, cursor.at + len);
         cursor.at += len + 1;
-        Self::with_params(text, cursor, display, uri)
+        Self::with_params(cursor, display, Span::new(start, start + len), uri_parts)
     }
 
     /// Without angle brackets all parameters are the header's, and the URI has no headers (RFC 3261 section 20.10).
-    fn addr_spec(text: &str, start: usize) -> Result<Self, Fault> {
-        let mut cursor = Cursor::new(text, start);
-        let len =
-            cursor.rest().iter().position(|b| *b == b';' || lex::is_space(*b)).unwrap_or(cursor.rest().len());
-        let rest = &cursor.rest()[..len];
-        if let Some(bad) = memchr::memchr2(b'?', b',', rest) {
+    #[inline(never)]
+    fn addr_spec(mut cursor: Cursor<'_>) -> Result<(Self, usize), Fault> {
+        let (start, rest) = (cursor.at, cursor.rest());
+        let end = |b: &u8| matches!(b, b';' | b',') || lex::is_space(*b);
+        let len = rest.iter().position(end).unwrap_or(rest.len());
+        let text = &rest[..len];
+        if let Some(bad) = memchr::memchr(b'?', text) {
             return fault(HeaderErrorKind::Syntax, start + bad);
         }
-        let uri = Span::new(start, start + len);
+        let parts = uri::parse_parts(text).map_err(|e| at_uri(start, e))?;
         cursor.at += len;
-        Self::with_params(text, cursor, Span::new(start, start), uri)
+        Self::with_params(cursor, Span::new(start, start), Span::new(start, start + len), parts)
     }
 
-    fn with_params(text: &str, mut cursor: Cursor<'_>, display: Span, uri: Span) -> Result<Self, Fault> {
-        let mut tag = Span::default();
+    #[inline]
+    fn with_params(
+        mut cursor: Cursor<'_>,
+        display: Span,
+        uri: Span,
+        uri_parts: uri::Parts,
+    ) -> Result<(Self, usize), Fault> {
+        let mut tag = Span::NONE;
         let mut twice = None;
-        let params = cursor.params(|name, value| {
-            if name.in_bytes(text.as_bytes()).eq_ignore_ascii_case(b"tag") {
-                twice = (tag != Span::default()).then_some(usize::from(name.start)).or(twice);
+        let text = cursor.text();
+        let params = cursor.some_params(|name, value| {
+            if name.in_bytes(text).eq_ignore_ascii_case(b"tag") {
+                twice = (tag != Span::NONE).then_some(usize::from(name.start)).or(twice);
                 tag = value;
             }
         })?;
-        match twice {
-            Some(at) => fault(HeaderErrorKind::Duplicate, at),
-            None => Ok(Self { display, uri, tag, params }),
+        if let Some(at) = twice {
+            return fault(HeaderErrorKind::Duplicate, at);
         }
+        match cursor.peek() {
+            None | Some(b',') => Ok((Self { display, uri, uri_parts, tag, params }, cursor.at)),
+            Some(_) => fault(HeaderErrorKind::Syntax, cursor.at),
+        }
+    }
+
+    /// Where the text of the address ends.
+    pub(crate) fn end(&self) -> usize {
+        usize::from(self.params.end)
     }
 }
 
+/// The URI before the next `>`, and its length.
+#[cold]
+fn any_uri(cursor: Cursor<'_>) -> Result<(uri::Parts, usize), Fault> {
+    match memchr::memchr(b'>', cursor.rest()) {
+        Some(len) => match uri::any_parts(&cursor.rest()[..len]) {
+            Ok(parts) => Ok((parts, len)),
+            Err(error) => Err(at_uri(cursor.at, error)),
+        },
+        None => fault(HeaderErrorKind::Unterminated, cursor.at),
+    }
+}
+
+fn at_uri(start: usize, error: uri::UriError) -> Fault {
+    Fault { at: start + error.offset, kind: error.into() }
+}
+
 /// `*(token LWS)`, read leniently: anything but specials and control characters.
-fn unquoted_display(text: &str, start: usize, end: usize) -> Result<Span, Fault> {
-    let name = text[start..end].trim_end_matches([' ', '\t']);
+fn unquoted_display(text: &[u8], start: usize, end: usize) -> Result<Span, Fault> {
+    let mut name = &text[start..end];
+    while let [rest @ .., b' ' | b'\t'] = name {
+        name = rest;
+    }
     let special =
-        |b: u8| matches!(b, b',' | b'"' | b'>' | b'\\' | b'@') || (b < b' ' && b != b'\t') || b == 0x7f;
-    match name.bytes().position(special) {
+        |b: &u8| matches!(b, b',' | b'"' | b'>' | b'\\' | b'@') || (*b < b' ' && *b != b'\t') || *b == 0x7f;
+    match name.iter().position(special) {
         Some(at) => fault(HeaderErrorKind::Syntax, start + at),
         None => Ok(Span::new(start, start + name.len())),
     }

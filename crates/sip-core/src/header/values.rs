@@ -96,8 +96,8 @@ pub struct MaxForwards(
 );
 
 impl MaxForwards {
-    pub(crate) fn parse_value(text: &str) -> Result<u8, Fault> {
-        match lex::decimal(text.as_bytes()).map(u8::try_from) {
+    pub(crate) fn read(text: &[u8]) -> Result<u8, Fault> {
+        match lex::decimal(text).map(u8::try_from) {
             Some(Ok(hops)) => Ok(hops),
             Some(Err(_)) | None => fault(HeaderErrorKind::Number, 0),
         }
@@ -109,7 +109,7 @@ impl TypedHeader for MaxForwards {
 
     fn parse_all(lines: Lines<'_, '_>) -> Result<Option<Self>, HeaderError> {
         let Some(text) = single(Self::NAME, lines)? else { return Ok(None) };
-        Self::parse_value(text).map(|n| Some(Self(n))).map_err(|f| HeaderError::from_fault(Self::NAME, f))
+        Self::read(text.as_bytes()).map(|n| Some(Self(n))).map_err(|f| HeaderError::from_fault(Self::NAME, f))
     }
 }
 

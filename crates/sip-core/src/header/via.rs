@@ -263,7 +263,7 @@ impl Via {
 
     /// Parses `item`, a slice of `owner`; the result shares the owner's bytes.
     fn parse_shared(owner: &ByteString, item: &str) -> Result<Self, Fault> {
-        Ok(Self::of_parts(owner, item, ViaParts::find(item)?))
+        Ok(Self::of_parts(owner, item, ViaParts::find(item.as_bytes())?))
     }
 
     /// What was found in `item`, a slice of `owner`, as a value that shares the owner's bytes.
@@ -273,24 +273,35 @@ impl Via {
 }
 
 impl ViaParts {
+    /// Of no Via: nothing of it was found.
+    pub(crate) const NONE: Self =
+        Self { transport: Span::NONE, host: Span::NONE, port: None, branch: Span::NONE, params: Span::NONE };
+
     /// Finds the parts, and checks every byte.
-    pub(crate) fn find(item: &str) -> Result<Self, Fault> {
-        if item.len() > TEXT_MAX {
+    pub(crate) fn find(item: &[u8]) -> Result<Self, Fault> {
+        let (parts, next) = Self::find_first(item)?;
+        if next < item.len() { fault(HeaderErrorKind::Syntax, next) } else { Ok(parts) }
+    }
+
+    /// The same of the first Via of a list; where the list goes on, at a comma, or where it ends.
+    pub(crate) fn find_first(text: &[u8]) -> Result<(Self, usize), Fault> {
+        if text.len() > TEXT_MAX {
             return fault(HeaderErrorKind::TooLong, TEXT_MAX);
         }
-        let mut cursor = Cursor::new(item, 0);
-        let transport = protocol(&mut cursor, item)?;
-        let host = cursor.take(lex::host)?;
+        let mut cursor = Cursor::of_bytes(text, 0);
+        let transport = protocol(&mut cursor)?;
+        let host = lex::host(&mut cursor)?;
+        let mut parts = Self { transport, host, params: Span::new(cursor.at, cursor.at), ..Self::NONE };
         cursor.skip_space();
-        let mut port = None;
         if cursor.eat(b':') {
             cursor.skip_space();
-            port = Some(cursor.port()?);
+            parts.port = Some(cursor.port()?);
+            parts.params = Span::new(cursor.at, cursor.at);
         }
         let mut branch = None;
         let mut twice = None;
-        let params = cursor.params(|name, value| {
-            if name.in_bytes(item.as_bytes()).eq_ignore_ascii_case(b"branch") {
+        let params = cursor.some_params(|name, value| {
+            if name.in_bytes(text).eq_ignore_ascii_case(b"branch") {
                 twice = branch.map(|_| usize::from(name.start)).or(twice);
                 branch = Some(value);
             }
@@ -298,22 +309,40 @@ impl ViaParts {
         if let Some(at) = twice {
             return fault(HeaderErrorKind::Duplicate, at);
         }
-        let branch = branch.unwrap_or_default();
-        Ok(Self { transport, host, port, branch, params })
+        if !params.is_empty() {
+            parts.params = params;
+        }
+        parts.branch = branch.unwrap_or_default();
+        match cursor.peek() {
+            None | Some(b',') => Ok((parts, cursor.at)),
+            Some(_) => fault(HeaderErrorKind::Syntax, cursor.at),
+        }
+    }
+
+    /// Where the text of the Via ends.
+    pub(crate) fn end(&self) -> usize {
+        usize::from(self.params.end)
     }
 }
 
 /// `SIP / 2.0 / transport` with blanks as the grammar allows, and the blank after it; the span of the transport.
-fn protocol(cursor: &mut Cursor<'_>, text: &str) -> Result<Span, Fault> {
-    // As nearly everybody writes it; the rest is for those who use the liberties of the grammar.
+#[inline]
+fn protocol(cursor: &mut Cursor<'_>) -> Result<Span, Fault> {
+    // As nearly everybody writes it.
     if cursor.rest().starts_with(b"SIP/2.0/") {
         cursor.at += b"SIP/2.0/".len();
         return transport(cursor);
     }
-    for expected in ["SIP", "2.0"] {
+    any_protocol(cursor)
+}
+
+/// The same with the liberties of the grammar.
+#[cold]
+fn any_protocol(cursor: &mut Cursor<'_>) -> Result<Span, Fault> {
+    for expected in [b"SIP", b"2.0"] {
         let at = cursor.at;
         let found = cursor.take(lex::token)?;
-        if !found.of(text).eq_ignore_ascii_case(expected) {
+        if !found.in_bytes(cursor.text()).eq_ignore_ascii_case(expected) {
             return fault(HeaderErrorKind::Version, at);
         }
         cursor.skip_space();
@@ -325,6 +354,7 @@ fn protocol(cursor: &mut Cursor<'_>, text: &str) -> Result<Span, Fault> {
     transport(cursor)
 }
 
+#[inline]
 fn transport(cursor: &mut Cursor<'_>) -> Result<Span, Fault> {
     cursor.skip_space();
     let transport = cursor.take(lex::token)?;

@@ -32,6 +32,12 @@ impl Line {
         &head[self.value_at()..self.start as usize + usize::from(self.end)]
     }
 
+    /// The same of the bytes of a head.
+    #[inline]
+    pub(crate) fn bytes_of<'a>(&self, head: &'a [u8]) -> &'a [u8] {
+        head.get(self.value_at()..self.start as usize + usize::from(self.end)).unwrap_or_default()
+    }
+
     /// Where the value begins.
     pub(crate) fn value_at(&self) -> usize {
         self.start as usize + usize::from(self.value)
