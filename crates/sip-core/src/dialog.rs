@@ -10,9 +10,13 @@
 //!
 //! Not here: usages of a dialog (INVITE, subscription), transactions, and which flow a request takes.
 
+mod packed;
+
 use serde::{Deserialize, Serialize};
 
 use crate::build::RequestDraft;
+pub(crate) use packed::Packed;
+
 use crate::{Method, NameAddr, Request, Response, Uri};
 
 /// What names a dialog at one end.

@@ -40,6 +40,7 @@ pub mod framing;
 pub mod header;
 pub mod ids;
 mod index;
+pub mod keep_alive;
 pub mod limits;
 pub mod message;
 pub mod multipart;
@@ -57,6 +58,7 @@ pub mod transaction;
 pub mod transport;
 pub mod ua;
 pub mod uri;
+pub mod usage;
 
 pub use auth::Credentials;
 pub use build::{RequestDraft, ResponseDraft, default_reason};
@@ -78,3 +80,6 @@ pub use refuse::Capabilities;
 pub use session_timer::{SessionTimer, SessionTimerConfig, SessionTimerError, SessionTimerEvent};
 pub use transport::{Core, ListenAddr, ListenAddrError, Transport, TransportConfig};
 pub use uri::{Scheme, Uri, UriError};
+pub use usage::{
+    InviteEvent, InviteId, Payload, SubscriptionEvent, SubscriptionId, UsageConfig, UsageEvent, Usages,
+};

@@ -209,9 +209,22 @@ impl SessionTimer {
     /// A refreshing request with the offer to go on as before.
     #[must_use]
     pub fn offer(&self, draft: RequestDraft) -> RequestDraft {
-        let refresher = if self.we_refresh { Refresher::Uac } else { Refresher::Uas };
-        let config = SessionTimerConfig { interval_s: self.interval_s, min_s: self.min_s };
-        config.offer(draft, Some(refresher))
+        self.config().offer(draft, Some(self.refresher()))
+    }
+
+    /// What it was agreed with: the interval, and the shortest that this end accepts.
+    pub fn config(&self) -> SessionTimerConfig {
+        SessionTimerConfig { interval_s: self.interval_s, min_s: self.min_s }
+    }
+
+    /// Who refreshes, seen from a request of this end.
+    pub fn refresher(&self) -> Refresher {
+        if self.we_refresh { Refresher::Uac } else { Refresher::Uas }
+    }
+
+    /// How much of the interval has passed.
+    pub fn elapsed(&self, now: Instant) -> Duration {
+        self.paused_at.unwrap_or(now).saturating_duration_since(self.began)
     }
 
     /// The session interval in seconds.

@@ -5,22 +5,26 @@
 //! and gives the same answer each time.
 
 mod content;
+mod keep_alive;
 pub(crate) mod lex;
 pub(crate) mod lookup;
 mod method;
 mod name;
 mod name_addr;
+mod reliable;
 mod report;
 pub(crate) mod values;
 mod via;
 mod view;
 
 pub use content::{Accept, ContentDisposition, ContentEncoding, ContentType, MediaRange};
+pub use keep_alive::{KeepAlive, KeepAliveRole};
 pub use lex::Params;
 pub use method::{CSeq, Method};
 pub use name::HeaderName;
 pub(crate) use name_addr::AddressParts;
 pub use name_addr::NameAddr;
+pub use reliable::{RAck, Replaces};
 pub use report::{Date, DialogRecoveryAction, MsDiagnostics, Reason, RetryInfo, Warning, WarningValue};
 pub use values::{
     Allow, AllowEvents, Contact, Event, Expires, MaxForwards, MinExpires, MinSe, PAssertedIdentity, Path,
