@@ -46,6 +46,7 @@
 mod token;
 
 mod any;
+pub mod change;
 pub mod command;
 pub mod diagnostics;
 mod error;
@@ -58,6 +59,7 @@ mod mcu_type;
 pub mod mime;
 mod reason;
 pub mod uri;
+pub mod view;
 mod xml;
 
 pub use any::{AnyAttribute, AnyContent, AnyElement, is_name};

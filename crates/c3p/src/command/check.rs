@@ -126,7 +126,7 @@ impl Request {
         match &self.command {
             Command::AddUser(add) => {
                 add.user.role().map_or(Ok(()), check_role)?;
-                add.endpoint().map_or(Ok(()), |endpoint| check_endpoint(endpoint))?;
+                add.endpoint().map_or(Ok(()), check_endpoint)?;
                 if self.mcu_uri.is_some() { check_joining(add.endpoint()) } else { Ok(()) }
             }
             Command::ModifyUserRoles { role, .. } => check_role(role),

@@ -1,5 +1,6 @@
 //! Tests of the crate through its API, as one binary.
 
+mod changes;
 mod commands;
 mod common;
 mod conference_info;
