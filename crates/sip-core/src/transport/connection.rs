@@ -193,3 +193,81 @@ fn closed_by(error: &io::Error) -> CloseReason {
         kind => CloseReason::Io(kind),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use super::*;
+
+    /// Takes everything, and notes the size of each write; or takes nothing.
+    struct Sink<'a> {
+        writes: &'a mut Vec<usize>,
+        stuck: bool,
+    }
+
+    impl AsyncWrite for Sink<'_> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if self.stuck {
+                return Poll::Pending;
+            }
+            self.writes.push(bytes.len());
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Messages of this size that are queued, and closed behind; how the writing ended and with which writes.
+    async fn written(messages: usize, bytes: usize, stuck: bool) -> (CloseReason, Vec<usize>, usize) {
+        let (queue, outgoing) = mpsc::channel(messages);
+        let queued = AtomicUsize::new(messages * bytes);
+        for _ in 0..messages {
+            queue.try_send(Bytes::from(vec![b'x'; bytes])).unwrap();
+        }
+        drop(queue);
+        let mut writes = Vec::new();
+        let limit = if stuck { Duration::from_millis(20) } else { Duration::from_secs(20) };
+        let sink = Sink { writes: &mut writes, stuck };
+        let reason = write_all(sink, outgoing, &queued, limit).await;
+        (reason, writes, queued.load(Ordering::Relaxed))
+    }
+
+    /// Everything queued goes out in one write, up to a batch.
+    #[tokio::test]
+    async fn a_batch_is_one_write() {
+        for (messages, expected) in [
+            (1, vec![100]),
+            (50, vec![5_000]),
+            (BATCH_MESSAGES, vec![6_400]),
+            (2 * BATCH_MESSAGES + 1, vec![6_400, 6_400, 100]),
+        ] {
+            let ended = written(messages, 100, false).await;
+            assert_eq!(ended, (CloseReason::Local, expected, 0), "{messages}");
+        }
+        // A large batch does not leave its buffer behind.
+        let mut joined = BytesMut::new();
+        let large = vec![Bytes::from(vec![b'x'; JOINED_KEPT_BYTES]); 2];
+        let mut writes = Vec::new();
+        write_batch(&mut Sink { writes: &mut writes, stuck: false }, &large, &mut joined).await.unwrap();
+        assert_eq!((writes, joined.capacity()), (vec![2 * JOINED_KEPT_BYTES], 0));
+    }
+
+    /// A peer that takes nothing is cut off after the write timeout.
+    #[tokio::test]
+    async fn a_stuck_write_ends_the_connection() {
+        let (reason, writes, _) = written(2, 100, true).await;
+        assert_eq!((reason, writes), (CloseReason::Io(io::ErrorKind::TimedOut), vec![]));
+    }
+}

@@ -471,3 +471,35 @@ async fn message_limits_apply() {
     stream.write_all(&big).await.unwrap();
     assert!(matches!(next(&mut server).await, TransportInput::Malformed { .. }));
 }
+
+/// A peer that reads too slowly is cut off when one write takes too long, before its queue is full.
+#[tokio::test]
+async fn slow_readers_are_cut_off() {
+    let config = TransportConfig::default()
+        .with_queue(1_000, 256 * 1024 * 1024)
+        .with_write_timeout(Duration::from_millis(50));
+    let (mut server, addr) = tcp(config).await;
+    let stream = raw_client(addr).await;
+    let (flow, _) = accepted(&mut server).await;
+    // More than the buffers of both sockets hold.
+    let big = Bytes::from(vec![b'x'; 4 * 1024 * 1024]);
+    for _ in 0..16 {
+        server.send(Transmit::on_flow(flow, big.clone()));
+    }
+    assert_eq!(closed(&mut server).await, CloseReason::Io(io::ErrorKind::TimedOut));
+    drop(stream);
+}
+
+/// Small messages are not held back, on either side (`TCP_NODELAY`).
+#[tokio::test]
+async fn nothing_is_held_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let opened = raw_client(listener.local_addr().unwrap()).await;
+    let (accepted, _) = listener.accept().await.unwrap();
+    for stream in [opened, accepted] {
+        assert!(!stream.nodelay().unwrap());
+        tune(&stream, &TransportConfig::default());
+        assert!(stream.nodelay().unwrap());
+        assert!(SockRef::from(&stream).keepalive().unwrap());
+    }
+}

@@ -20,7 +20,7 @@ use crate::endpoint::{
     CloseReason, FlowId, FlowInfo, PeerIdentity, PeerName, Target, TlsFailure, Transmit, TransportInput,
     UnreachableReason,
 };
-use crate::transport::{Core, Transport, TransportConfig, turn};
+use crate::transport::{Core, Direction, Seen, Tap, Transport, TransportConfig, turn};
 use crate::{
     Endpoint, EndpointConfig, Event, Method, NameAddr, ResponseDraft, SeededIds, TransportKind, Uri,
 };
@@ -559,6 +559,33 @@ async fn records_are_not_messages() {
         let expected = if cut { CloseReason::Tls(TlsFailure::Truncated) } else { CloseReason::Remote };
         assert_eq!(closed(&mut server).await, expected);
     }
+}
+
+/// A tap sees messages in plain text, and the ends of the flow.
+#[tokio::test]
+async fn taps_see_plain_text() {
+    #[derive(Debug, Default)]
+    struct Notes(std::sync::Mutex<Vec<(Direction, TransportKind, Vec<u8>)>>);
+
+    impl Tap for Notes {
+        fn see(&self, seen: Seen<'_>) {
+            self.0.lock().unwrap().push((seen.direction, seen.info.transport, seen.bytes.to_vec()));
+        }
+    }
+
+    let authority = Authority::new();
+    let notes = Arc::new(Notes::default());
+    let tapped = settings(authority.issue(&["conf.example.com"]).shown()).with_tap(notes.clone());
+    let (mut server, addr) = server(tapped).await;
+    let mut client = client(authority.trusted()).await;
+    let (there, here) = open(&mut server, &mut client, at(addr, "conf.example.com")).await;
+    client.send(Transmit::on_flow(here, info(1)));
+    assert_eq!(message(&mut server).await, (there, 1));
+    server.send(Transmit::on_flow(there, info(2)));
+    assert_eq!(message(&mut client).await, (here, 2));
+    let tls = TransportKind::Tls;
+    let expected = [(Direction::Received, tls, info(1).to_vec()), (Direction::Sent, tls, info(2).to_vec())];
+    assert_eq!(*notes.0.lock().unwrap(), expected);
 }
 
 /// Both ends hear of a close, each with its reason, after what was queued has been written.
