@@ -418,7 +418,7 @@ impl RecoverableDialog {
     /// Takes the failure of a request if it is one of this dialog.
     pub fn on_failed(&mut self, id: RequestId, error: SendError, ua: &mut UserAgent, now: Instant) -> bool {
         let fault = match error {
-            SendError::Timeout | SendError::NotSent => Fault::Silent,
+            SendError::Timeout | SendError::NotSent | SendError::Impostor => Fault::Silent,
             SendError::Unreachable => Fault::Unreachable,
             SendError::FlowLost => Fault::FlowLost,
         };

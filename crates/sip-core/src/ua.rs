@@ -70,6 +70,9 @@ pub enum SendError {
     /// Nothing was sent: too many transactions, or the request cannot be written.
     #[error("the request could not be sent")]
     NotSent,
+    /// The answer came from who pretends to know the password.
+    #[error("the server did not prove that it knows the password")]
+    Impostor,
 }
 
 /// What a [`UserAgent`] is made with.
@@ -576,7 +579,7 @@ impl UserAgent {
         if (300..400).contains(&response.status()) && self.follow_redirect(id, &response, now) {
             return;
         }
-        if self.answer_challenge(id, flow, &response, now) {
+        if self.answer_challenge(id, flow, &response, now) || self.drops_impostor(id, flow, &response, now) {
             return;
         }
         if is_final && let Some(entry) = self.requests.remove(&id) {
@@ -676,7 +679,7 @@ impl UserAgent {
             SendError::FlowLost => {
                 !entry.answered && !entry.reconnected && entry.routing == Routing::Outbound
             }
-            SendError::Timeout | SendError::NotSent => false,
+            SendError::Timeout | SendError::NotSent | SendError::Impostor => false,
         };
         if error == SendError::Timeout && !entry.answered {
             self.leave_silent(self.server_of(&entry), now);

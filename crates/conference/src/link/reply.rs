@@ -47,7 +47,7 @@ pub(super) fn is_way_lost(reply: &Reply) -> bool {
 pub(super) fn unanswered(error: SendError, awaited: Awaited, times: &LinkTimes) -> WireFailure {
     match error {
         SendError::Timeout => WireFailure::Silent { awaited, waited: times.first_answer },
-        SendError::Unreachable | SendError::FlowLost | SendError::NotSent => {
+        SendError::Unreachable | SendError::FlowLost | SendError::NotSent | SendError::Impostor => {
             WireFailure::Refused(transport(&error.to_string()))
         }
     }

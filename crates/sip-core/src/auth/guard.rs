@@ -109,7 +109,7 @@ pub struct Guard {
     config: GuardConfig,
     identities: Table<Identity>,
     addresses: Table<IpAddr>,
-    places: Table<(Identity, Option<IpAddr>)>,
+    places: Table<(Identity, IpAddr)>,
 }
 
 impl Guard {
@@ -125,10 +125,10 @@ impl Guard {
     #[must_use]
     pub fn locked(&self, identity: &str, address: Option<IpAddr>, now: Instant) -> Option<Duration> {
         let identity = key_of(identity);
-        let known_here =
-            self.places.until(&(identity, address.map(network))).is_some_and(|until| now < until);
-        let identity = self.identities.until(&identity).filter(|_| !known_here);
-        let address = address.and_then(|address| self.addresses.until(&network(address)));
+        let address = address.map(network);
+        let place = address.and_then(|address| self.places.until(&(identity, address)));
+        let identity = self.identities.until(&identity).filter(|_| place.is_none_or(|until| until <= now));
+        let address = address.and_then(|address| self.addresses.until(&address));
         let until = identity.max(address)?;
         (now < until).then(|| until - now)
     }
@@ -143,11 +143,12 @@ impl Guard {
     }
 
     /// Takes note of a right proof: this identity is known at this address for a day, or eight times the time that
-    /// failures count if that is longer.
+    /// failures count if that is longer. Without an address it means nothing: anybody may come that way.
     pub fn succeeded(&mut self, identity: &str, address: Option<IpAddr>, now: Instant) {
         let life = Duration::from_secs(86_400).max(self.config.forget_after.saturating_mul(8));
+        let Some(address) = address else { return };
         let entry = Entry { failures: 0, last: now, until: later(now, life) };
-        self.places.put((key_of(identity), address.map(network)), entry, self.config.entries_max);
+        self.places.put((key_of(identity), network(address)), entry, self.config.entries_max);
     }
 
     /// How many identities, addresses and places are remembered.

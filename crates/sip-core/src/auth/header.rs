@@ -96,6 +96,9 @@ impl Challenge {
             Some(list) if list.split(',').any(|one| one.trim().eq_ignore_ascii_case("auth")) => true,
             Some(_) => return Ok(None),
         };
+        if algorithm.has_session() && !qop_auth {
+            return Ok(None); // a session is made of the client's nonce, which is only there with `qop`
+        }
         Ok(Some(Self {
             realm: params.need("realm")?,
             nonce: params.need("nonce")?,
@@ -151,6 +154,8 @@ pub struct Answer {
     pub opaque: Option<String>,
     /// With `qop=auth`: count and client nonce.
     pub proof: Option<Proof>,
+    /// The name is a hash (RFC 7616 section 3.4.4). No server of ours offers that, so it is nobody's name.
+    pub userhash: bool,
 }
 
 impl Answer {
@@ -158,15 +163,26 @@ impl Answer {
     fn read(header: HeaderName, text: &str) -> Result<Option<Self>, HeaderError> {
         let Some(params) = AuthParams::scheme(header, text, "Digest")? else { return Ok(None) };
         let Some(algorithm) = algorithm(&params) else { return Ok(None) };
+        let proof = proof(&params, header)?;
+        if algorithm.has_session() && proof.is_none() {
+            return Err(params.syntax());
+        }
+        let username = match (params.get("username"), params.get("username*")) {
+            (Some(name), None) => name.to_owned(),
+            (None, Some(text)) => extended(text).ok_or_else(|| params.syntax())?,
+            (Some(_), Some(_)) => return Err(HeaderError::new(header, HeaderErrorKind::Duplicate, 0)),
+            (None, None) => return Err(params.syntax()),
+        };
         Ok(Some(Self {
-            username: params.need("username")?,
+            username,
             realm: params.need("realm")?,
             nonce: params.need("nonce")?,
             uri: params.need("uri")?,
             response: params.need("response")?,
             algorithm,
             opaque: params.owned("opaque"),
-            proof: proof(&params, header)?,
+            proof,
+            userhash: params.get("userhash").is_some_and(|word| word.eq_ignore_ascii_case("true")),
         }))
     }
 }
@@ -182,6 +198,7 @@ impl Answer {
             algorithm: challenge.algorithm,
             opaque: challenge.opaque.clone(),
             proof,
+            userhash: false,
         }
     }
 }
@@ -198,8 +215,33 @@ impl fmt::Display for Answer {
         if let Some(Proof { nc, cnonce }) = &self.proof {
             out = out.plain("qop", "auth").plain("nc", &format!("{nc:08x}")).quoted("cnonce", cnonce);
         }
+        if self.userhash {
+            out = out.plain("userhash", "true");
+        }
         f.write_str(&out.quoted("response", &self.response).into_text())
     }
+}
+
+/// `UTF-8'language'percent-encoded` (RFC 8187), as `username*` has it.
+fn extended(text: &str) -> Option<String> {
+    let (charset, rest) = text.split_once('\'')?;
+    let (_, value) = rest.split_once('\'')?;
+    if !charset.eq_ignore_ascii_case("UTF-8") {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [char::from(rest.next()?).to_digit(16)?, char::from(rest.next()?).to_digit(16)?];
+                (digits[0] * 16 + digits[1]) as u8
+            }
+            _ => byte,
+        });
+    }
+    // A name with line ends in it could not be written again, and is nobody's.
+    String::from_utf8(bytes).ok().filter(|name| !name.contains(char::is_control))
 }
 
 fn algorithm(params: &AuthParams<'_>) -> Option<Algorithm> {
@@ -283,17 +325,24 @@ pub struct AuthenticationInfo {
 impl TypedHeader for AuthenticationInfo {
     const NAME: HeaderName = HeaderName::AuthenticationInfo;
 
+    /// The one for Digest; what other schemes add is left out.
     fn parse_all(values: &mut dyn Iterator<Item = &str>) -> Result<Option<Self>, HeaderError> {
-        let Some(first) = values.next() else { return Ok(None) };
-        if values.next().is_some() {
-            return Err(HeaderError::new(Self::NAME, HeaderErrorKind::Duplicate, 0));
+        let mut found = None;
+        for (index, value) in values.enumerate() {
+            if index == VALUES_MAX {
+                return Err(HeaderError::new(Self::NAME, HeaderErrorKind::TooMany, 0));
+            }
+            let Some(params) = AuthParams::list_of(Self::NAME, value, "Digest")? else { continue };
+            let info = Self {
+                next_nonce: params.owned("nextnonce"),
+                rspauth: params.owned("rspauth"),
+                proof: proof(&params, Self::NAME)?,
+            };
+            if found.replace(info).is_some() {
+                return Err(HeaderError::new(Self::NAME, HeaderErrorKind::Duplicate, 0));
+            }
         }
-        let params = AuthParams::list(Self::NAME, first)?;
-        Ok(Some(Self {
-            next_nonce: params.owned("nextnonce"),
-            rspauth: params.owned("rspauth"),
-            proof: proof(&params, Self::NAME)?,
-        }))
+        Ok(found)
     }
 }
 

@@ -59,7 +59,7 @@ mod tests;
 
 pub use accounts::{Accounts, AccountsError, AccountsErrorKind};
 pub use algorithm::{Algorithm, Ha1, keyed_hash, same};
-pub use client::{Credentials, DigestClient};
+pub use client::{Credentials, DigestClient, ServerProof};
 pub use guard::{Guard, GuardConfig};
 pub use header::{
     Answer, AuthenticationInfo, Authorization, Challenge, Kind, Proof, ProxyAuthenticate, ProxyAuthorization,

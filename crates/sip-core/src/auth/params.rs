@@ -39,6 +39,19 @@ impl<'a> AuthParams<'a> {
         Self::list(header, rest).map(Some)
     }
 
+    /// Reads `name=value, ...`, with or without this scheme before it; `None` when there is another one.
+    pub(super) fn list_of(
+        header: HeaderName,
+        text: &'a str,
+        wanted: &str,
+    ) -> Result<Option<Self>, HeaderError> {
+        let trimmed = text.trim_matches(is_blank);
+        let word = trimmed.split(is_blank).next().unwrap_or_default();
+        let behind = trimmed[word.len()..].trim_start_matches(is_blank);
+        let is_scheme = !word.is_empty() && lex::is_token_text(word) && !behind.starts_with('=');
+        if is_scheme { Self::scheme(header, trimmed, wanted) } else { Self::list(header, trimmed).map(Some) }
+    }
+
     /// Reads `name=value, ...`.
     pub(super) fn list(header: HeaderName, text: &'a str) -> Result<Self, HeaderError> {
         let fail = |kind, offset| Err(HeaderError::new(header, kind, offset));

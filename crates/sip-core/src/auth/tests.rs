@@ -6,9 +6,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::test_util::request as parse_request;
-use crate::{Method, NameAddr, Request, RequestDraft, SeededIds, TypedHeader, Uri};
+use crate::{
+    Limits, Message, Method, NameAddr, Request, RequestDraft, Response, ResponseDraft, SeededIds,
+    TypedHeader, Uri,
+};
 
 const REALM: &str = "example.com";
+const SHA_512_256_OF_A_B_C: &str = "8eb13a416df8d7c256bb1b2fdc7824b9ab088eba9459502ef1de3d73c9dd7901";
 
 fn proof(nc: u32, cnonce: &str) -> Proof {
     Proof { nc, cnonce: cnonce.to_owned() }
@@ -39,6 +43,29 @@ fn rfc_7616_vectors() {
     }
 }
 
+/// RFC 7616 section 3.9.2 has a name of which SHA-512/256 is taken; its figures are of another hash (errata 4897).
+/// So: the hash of FIPS 180-4, and both sides agree (`every_algorithm`).
+#[test]
+fn sha_512_256() {
+    let ha1 = Ha1::new(Algorithm::Sha512Trunc, "a", "b", "c");
+    assert!(Ha1::from_hex(Algorithm::Sha512Trunc, SHA_512_256_OF_A_B_C).is_some_and(|known| known == ha1));
+}
+
+/// draft-smith-sipping-auth-examples-01 section 3.4: MD5-sess; and the session itself.
+#[test]
+fn md5_sess_vector() {
+    let ha1 = Ha1::new(Algorithm::Md5Sess, "bob", "biloxi.com", "zanzibar");
+    assert!(
+        Ha1::from_hex(Algorithm::Md5, "12af60467a33e8518da5c68bbff12b11").is_some_and(|known| known == ha1)
+    );
+    let nonce = "dcd98b7102dd2f0e8b11d0f600bfb0c093";
+    let (one, uri) = (proof(1, "0a4f113b"), "sip:bob@biloxi.com");
+    let response = Algorithm::Md5Sess.response(&ha1, nonce, Some(&one), &Method::Invite, uri);
+    assert_eq!(response, "e4e4ea61d186d07a92c9e1f6919902e9");
+    let plain = Algorithm::Md5.response(&ha1, nonce, Some(&one), &Method::Invite, uri);
+    assert_eq!(plain, "89eb0059246c02b2f6ee02c7961d5ea3", "section 3.3");
+}
+
 /// RFC 4231 section 4.3 checks HMAC-SHA-256 itself; here: key and every boundary between parts count.
 #[test]
 fn keyed_hash_depends_on_everything() {
@@ -59,7 +86,7 @@ fn rfc_7616_headers() {
     let lines = [
         r#"Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm=SHA-256, nonce="7ypf/x", opaque="FQhe/q""#,
         r#"Digest realm="http-auth@example.org",qop="auth, auth-int",algorithm=MD5,nonce="7ypf/x",stale=TRUE"#,
-        r#"Digest realm="x", qop="auth", algorithm=SHA-512-256, nonce="1""#,
+        r#"Digest realm="x", qop="auth", algorithm=SHA-1024, nonce="1""#,
         r#"Digest realm="x", qop="auth-int", algorithm=MD5, nonce="1""#,
         r#"NTLM realm="SIP Communications Service", targetname="fe1", version=4"#,
     ];
@@ -260,6 +287,270 @@ fn old_peers() {
     assert_eq!(t.check(&again, "1"), Verdict::Stale, "another request with the same nonce");
 }
 
+/// Every algorithm with several requests of one nonce: what both sides compute is the same, and the server's proof fits.
+#[test]
+fn every_algorithm() {
+    for algorithm in Algorithm::ALL {
+        let mut t = Scene::new();
+        t.server = DigestServer::new(&mut t.ids, t.now).with_algorithms([algorithm]);
+        let challenge = t.challenge("1");
+        assert_eq!(challenge.algorithm, algorithm);
+        for _ in 0..3 {
+            let request = t.request();
+            assert_eq!(t.check(&request, "1"), accepted(), "{algorithm}");
+            assert_eq!(t.check(&request, "1"), Verdict::Stale, "{algorithm}");
+            let info = t.server.info(&request, "1", &t.accounts, &mut t.ids, t.now).expect("a proof");
+            let line = info.to_string();
+            assert_eq!(t.client.check(&ok(&request, &line)), ServerProof::Right, "{algorithm}: {line}");
+        }
+    }
+}
+
+fn ok(request: &Request, info: &str) -> Response {
+    let draft = ResponseDraft::to(request, 200).to_tag("2").header("Authentication-Info", info);
+    match Message::parse(draft.write(), &Limits::default()) {
+        Ok(Message::Response(response)) => response,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A client that keeps the session of its first answer and changes its own nonce is right, too; another user is not.
+#[test]
+fn sessions_go_on_with_another_cnonce() {
+    let mut t = Scene::new();
+    t.server = DigestServer::new(&mut t.ids, t.now).with_algorithms([Algorithm::Md5Sess]);
+    let challenge = t.challenge("1");
+    let first = t.request();
+    let Some(Authorization(sent)) = first.header().unwrap() else { panic!() };
+    assert_eq!(t.check(&first, "1"), accepted());
+    let ha1 = Ha1::new(Algorithm::Md5, "alice@example.com", REALM, "open:sesame");
+    let cnonce = &sent[0].proof.as_ref().expect("a proof").cnonce;
+    let session = Algorithm::Md5Sess.session(&ha1, &challenge.nonce, cnonce);
+    let mut next = |name: &str, nc: u32| {
+        let mut answer = Answer::of(&challenge, name, "sip:example.com", Some(proof(nc, "another")));
+        let with = Some((&*format!("{nc:08x}"), "another"));
+        answer.response =
+            Algorithm::Md5Sess.respond(&session, &challenge.nonce, with, "REGISTER", "sip:example.com");
+        let draft = register().header("Authorization", answer.to_string());
+        t.check(&read(&draft), "1")
+    };
+    assert_eq!(next("alice@example.com", 2), accepted());
+    assert_eq!(next("bob@example.com", 3), Verdict::Refused);
+    assert_eq!(next("alice@example.com", 2), Verdict::Stale);
+}
+
+/// RFC 7616 section 3.5: the next nonce is used from then on; a proof that is wrong is told, and nothing else in it counts.
+#[test]
+fn authentication_info() {
+    let mut t = Scene::new();
+    t.challenge("1");
+    let request = t.request();
+    assert_eq!(t.check(&request, "1"), accepted());
+    let fresh = t.server.info(&request, "1", &t.accounts, &mut t.ids, t.now).expect("a proof");
+    assert_eq!(fresh.next_nonce, None);
+    t.now += Duration::from_secs(31);
+    let mut info = t.server.info(&request, "1", &t.accounts, &mut t.ids, t.now).expect("a proof");
+    let next = info.next_nonce.clone().expect("half of its life is over");
+    let mut forged = info.clone();
+    forged.rspauth = Some("0".repeat(64));
+    assert_eq!(t.client.check(&ok(&request, &forged.to_string())), ServerProof::Wrong);
+    assert_eq!(t.client.check(&ok(&request, &info.to_string())), ServerProof::Right);
+    let request = t.request();
+    let Some(Authorization(sent)) = request.header().unwrap() else { panic!() };
+    assert_eq!((&sent[0].nonce, sent[0].proof.as_ref().map(|proof| proof.nc)), (&next, Some(1)));
+    assert_eq!(t.check(&request, "1"), accepted());
+    // Without a proof the nonce counts, and other schemes are none of ours.
+    info = AuthenticationInfo { next_nonce: Some("next".to_owned()), ..AuthenticationInfo::default() };
+    assert_eq!(t.client.check(&ok(&request, &info.to_string())), ServerProof::None);
+    assert_eq!(t.client.authorize(&mut register(), &mut t.ids), ["next"]);
+    assert_eq!(
+        t.client.check(&ok(&request, "NTLM rspauth=\"01\", srand=\"1\", snum=\"1\"")),
+        ServerProof::None
+    );
+    assert_eq!(t.client.check(&ok(&request, "Digest nextnonce=\"more\"")), ServerProof::None);
+    assert_eq!(t.client.authorize(&mut register(), &mut t.ids), ["more"]);
+}
+
+/// RFC 3261 sections 22.2 and 22.3: servers and proxies ask in one response, several times; each is answered once, with its
+/// strongest algorithm, and only those that the password is for.
+#[test]
+fn challenges_of_several_at_once() {
+    let mut t = Scene::new();
+    let request = read(&register());
+    let ask =
+        |realm: &str, nonce: &str, rest: &str| format!("Digest realm=\"{realm}\", nonce=\"{nonce}\"{rest}");
+    for status in [401, 407] {
+        let draft = ResponseDraft::to(&request, status)
+            .header("WWW-Authenticate", ask(REALM, "w1", ", qop=\"auth\", algorithm=MD5"))
+            .header("Proxy-Authenticate", ask("Example.COM", "p1", ", algorithm=SHA-256, qop=auth"))
+            .header("WWW-Authenticate", ask(REALM, "w2", ", qop=\"auth-int,auth\", algorithm=SHA-256"))
+            .header("WWW-Authenticate", ask("evil.example.net", "e", ""))
+            .header("Proxy-Authenticate", "NTLM realm=\"SIP Communications Service\", targetname=\"a\"")
+            .header("Proxy-Authenticate", ask(REALM, "p2", ", algorithm=MD5-sess"));
+        let Ok(Message::Response(response)) = Message::parse(draft.write(), &Limits::default()) else {
+            panic!()
+        };
+        let asked = t.client.choose_all(&response);
+        let nonces: Vec<_> = asked.iter().map(|(kind, one)| (*kind, one.nonce.as_str())).collect();
+        assert_eq!(nonces, [(Kind::Www, "w2"), (Kind::Proxy, "p1")], "{status}");
+        let best = t.client.choose(&response).map(|(kind, _)| kind);
+        assert_eq!(best, Kind::of_status(status));
+        asked.into_iter().for_each(|(kind, challenge)| t.client.learn(kind, challenge));
+    }
+    let mut draft = register();
+    assert_eq!(t.client.authorize(&mut draft, &mut t.ids), ["w2", "p1"]);
+    assert!(draft.get("Authorization").is_some() && draft.get("Proxy-Authorization").is_some());
+}
+
+/// As a proxy: the other two headers; an answer for one is none for the other.
+#[test]
+fn proxies_ask_too() {
+    let mut t = Scene::new();
+    t.server = DigestServer::new(&mut t.ids, t.now).with_kind(Kind::Proxy);
+    let challenge = t.server.challenges(REALM, "1", false, &mut t.ids, t.now).remove(0);
+    t.client.learn(Kind::Www, challenge.clone());
+    let request = t.request();
+    assert_eq!(t.check(&request, "1"), Verdict::Missing);
+    t.client.forget(Kind::Www, REALM);
+    t.client.learn(Kind::Proxy, challenge);
+    let request = t.request();
+    assert_eq!(t.check(&request, "1"), accepted());
+}
+
+/// Spellings that peers send and that mean what they should, and some that mean nothing.
+#[test]
+fn odd_spellings() {
+    let mut t = Scene::new();
+    let challenge = t.challenge("1");
+    let ha1 = Ha1::new(Algorithm::Md5, "alice@example.com", REALM, "open:sesame");
+    let (nonce, uri) = (&challenge.nonce, "sip:example.com");
+    let hash = |nc: &str, uri: &str| Algorithm::Md5.respond(&ha1, nonce, Some((nc, "c")), "REGISTER", uri);
+    let (low, high) = (hash("0000000a", uri), hash("0000000B", uri));
+    let nonsense = hash("0000000c", "(null)");
+    let base = format!("realm=\"{REALM}\", nonce=\"{nonce}\"");
+    let star = "UTF-8''alice%40example.com";
+    let table = [
+        // Without quotes, with tabs and blanks, in other letters, the algorithm left out.
+        (
+            format!(
+                "DIGEST\tusername=alice@example.com ,\trealm = {REALM}, NONCE=\"{nonce}\", uri={uri}, \
+            qop=\"AUTH\", nc=\"0000000a\", cnonce=c, response={}",
+                low.to_uppercase()
+            ),
+            accepted(),
+        ),
+        (
+            format!(
+                "Digest username=\"alice@example.com\", {base}, uri=\"{uri}\", algorithm=\"md5\", qop=auth, \
+            nc=0000000B, cnonce=\"c\", response=\"{high}\",auth-param=x"
+            ),
+            accepted(),
+        ),
+        (
+            format!(
+                "Digest username*={star}, {base}, uri=\"{uri}\", qop=auth, nc=0000000c, cnonce=c, response=\"{}\"",
+                hash("0000000c", uri)
+            ),
+            accepted(),
+        ),
+        (
+            format!(
+                "Digest username=\"alice@example.com\", {base}, uri=\"{uri}\", userhash=false, qop=auth, \
+            nc=0000000d, cnonce=c, response=\"{}\"",
+                hash("0000000d", uri)
+            ),
+            accepted(),
+        ),
+        (
+            format!(
+                "Digest username=\"alice@example.com\", {base}, uri=\"{uri}\", userhash=true, qop=auth, \
+            nc=0000000e, cnonce=c, response=\"{}\"",
+                hash("0000000e", uri)
+            ),
+            Verdict::Refused,
+        ),
+        (
+            format!(
+                "Digest username=\"alice@example.com\", {base}, uri=\"(null)\", qop=auth, nc=0000000c, cnonce=c, \
+            response=\"{nonsense}\""
+            ),
+            Verdict::Refused,
+        ),
+        (
+            format!("Digest username=\"alice\", username*={star}, {base}, uri=\"{uri}\", response=x"),
+            Verdict::Malformed,
+        ),
+        (
+            format!("Digest username*=iso-8859-1''alice, {base}, uri=\"{uri}\", response=x"),
+            Verdict::Malformed,
+        ),
+        (format!("Digest username*=UTF-8''%4, {base}, uri=\"{uri}\", response=x"), Verdict::Malformed),
+        (
+            format!("Digest username=alice, {base}, uri=\"{uri}\", algorithm=MD5-sess, response=x"),
+            Verdict::Malformed,
+        ),
+        (
+            format!(
+                "Digest username=alice, {base}, uri=\"{uri}\", qop=auth-int, nc=00000001, cnonce=c, response=x"
+            ),
+            Verdict::Malformed,
+        ),
+        (
+            format!("Digest username=alice, {base}, uri=\"{uri}\", algorithm=SHA-1024, response=x"),
+            Verdict::Missing,
+        ),
+        (
+            format!("Digest username=alice, {base}, uri=\"{uri}\", algorithm=SHA-512-256, response=x"),
+            Verdict::Refused,
+        ),
+    ];
+    for (line, wanted) in table {
+        assert_eq!(t.check(&read(&register().header("Authorization", line.as_str())), "1"), wanted, "{line}");
+    }
+    t.server = DigestServer::new(&mut t.ids, t.now).with_any_uri(true);
+    t.client.learn(Kind::Www, Challenge::new(REALM, "x", Algorithm::Md5));
+    let fresh = t.challenge("1").nonce;
+    let response = Algorithm::Md5.respond(&ha1, &fresh, Some(("00000001", "c")), "REGISTER", "(null)");
+    let line = format!(
+        "Digest username=alice@example.com, realm={REALM}, nonce=\"{fresh}\", uri=\"(null)\", qop=auth, \
+        nc=00000001, cnonce=c, response=\"{response}\""
+    );
+    assert_eq!(
+        t.check(&read(&register().header("Authorization", line)), "1"),
+        accepted(),
+        "when it may be any"
+    );
+}
+
+/// Guesses are counted, for those who exist and those who do not; a lock hides even the right password, and ends.
+#[test]
+fn guessing_is_locked_out() {
+    let address = "198.51.100.7".parse().ok();
+    for name in ["alice@example.com", "nobody@example.com"] {
+        let mut t = Scene::with_password(name, "wrong");
+        t.challenge("1");
+        let guess = |t: &mut Scene| {
+            let request = t.request();
+            t.server.check_from(&request, "1", address, &t.accounts, t.now)
+        };
+        for _ in 0..5 {
+            assert_eq!(guess(&mut t), Verdict::Refused, "{name}");
+        }
+        let wait = Duration::from_secs(2);
+        assert_eq!(guess(&mut t), Verdict::Locked { wait }, "{name}");
+        t.client = DigestClient::new(Credentials::new("alice@example.com", "open:sesame", REALM));
+        t.challenge("1");
+        let verdict = guess(&mut t);
+        if name.starts_with("alice") {
+            assert_eq!(verdict, Verdict::Locked { wait });
+            t.now += wait;
+            assert_eq!(guess(&mut t), accepted());
+        } else {
+            assert_eq!(verdict, accepted(), "another identity is not locked by this one");
+        }
+    }
+}
+
 /// CVE-2021-41158: who asks for another realm gets nothing to guess with.
 #[test]
 fn foreign_realms_get_no_answer() {
@@ -302,7 +593,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn algorithms() -> impl Strategy<Value = Algorithm> {
-    prop_oneof![Just(Algorithm::Md5), Just(Algorithm::Sha256)]
+    proptest::sample::select(&Algorithm::ALL[..])
 }
 
 proptest! {
@@ -314,11 +605,11 @@ proptest! {
         algorithm in algorithms(),
         (qop_auth, stale, nc) in any::<(bool, bool, u32)>(),
     ) {
-        let challenge = Challenge { realm, nonce, algorithm, qop_auth, opaque, stale };
+        let challenge = Challenge { realm, nonce, algorithm, qop_auth: qop_auth || algorithm.has_session(), opaque, stale };
         let line = challenge.to_string();
         let read = WwwAuthenticate::parse_all(&mut std::iter::once(line.as_str()));
         prop_assert_eq!(read, Ok(Some(WwwAuthenticate(vec![challenge.clone()]))));
-        let proof = qop_auth.then(|| Proof { nc, cnonce: name.clone() });
+        let proof = challenge.qop_auth.then(|| Proof { nc, cnonce: name.clone() });
         let mut answer = Answer::of(&challenge, &name, &uri, proof.clone());
         answer.response = name;
         let line = answer.to_string();

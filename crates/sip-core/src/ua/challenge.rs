@@ -1,9 +1,9 @@
-//! Answering challenges: the same request again, with a proof of the password.
+//! Answering challenges: the same request again, with a proof of the password; and the server's own proof.
 
 use std::time::Instant;
 
-use super::{RequestId, UserAgent};
-use crate::auth::Kind;
+use super::{Registration, RequestId, SendError, UaEvent, UserAgent};
+use crate::auth::{Kind, ServerProof};
 use crate::build::RequestDraft;
 use crate::endpoint::{ClientTransactionId, FlowId, Target};
 use crate::header::{Method, TransportKind};
@@ -60,24 +60,32 @@ impl UserAgent {
             return false;
         }
         let Some(digest) = &mut self.digest else { return false };
-        let Some((kind, challenge)) = digest.choose(response) else { return false };
+        let asked = digest.choose_all(response);
         let Some(entry) = self.requests.get_mut(&id) else { return false };
-        let who = (kind, challenge.realm.clone());
-        let refused = entry.proof.nonces.contains(&challenge.nonce)
-            || entry.proof.answered.contains(&who) && !challenge.stale;
+        let refused = asked.iter().any(|(kind, challenge)| {
+            let who = (*kind, challenge.realm.clone());
+            entry.proof.nonces.contains(&challenge.nonce)
+                || entry.proof.answered.contains(&who) && !challenge.stale
+        });
         if refused || entry.cancelled || entry.proof.times >= ANSWERS_MAX {
             // The next request begins without an answer that was not taken.
-            digest.forget(kind, &challenge.realm);
+            asked.iter().for_each(|(kind, challenge)| digest.forget(*kind, &challenge.realm));
             return false;
         }
-        digest.learn(kind, challenge);
+        if asked.is_empty() {
+            return false;
+        }
+        let whos: Vec<_> = asked.iter().map(|(kind, challenge)| (*kind, challenge.realm.clone())).collect();
+        asked.into_iter().for_each(|(kind, challenge)| digest.learn(kind, challenge));
         let mut before = std::mem::take(&mut entry.proof);
         let (draft, old) = (entry.draft.clone(), entry.tx);
         debug_assert!(draft.method != Method::Ack, "nobody challenges an ACK");
         let draft = self.numbers.renumber(draft, self.requests.values().map(|other| &other.draft));
         let (tx, mut proof) = self.transmit(&draft, Target::Flow(flow), now);
-        if !before.answered.contains(&who) {
-            before.answered.push(who);
+        for who in whos {
+            if !before.answered.contains(&who) {
+                before.answered.push(who);
+            }
         }
         proof.answered = before.answered;
         proof.times = before.times + 1;
@@ -88,6 +96,32 @@ impl UserAgent {
             entry.tx = tx;
             entry.proof = proof;
             entry.answered = false;
+        }
+        true
+    }
+
+    /// Reads what a final answer of a server of ours says of nonces, and drops one that pretends to know the password.
+    pub(super) fn drops_impostor(
+        &mut self,
+        id: RequestId,
+        flow: FlowId,
+        response: &Response,
+        now: Instant,
+    ) -> bool {
+        if response.is_provisional() || !self.is_configured(&Target::Flow(flow)) {
+            return false;
+        }
+        let Some(digest) = &mut self.digest else { return false };
+        if digest.check(response) != ServerProof::Wrong {
+            return false;
+        }
+        if let Some(entry) = self.requests.remove(&id) {
+            self.by_transaction.remove(&entry.tx);
+        }
+        if self.registration == (Registration::Registering { id }) {
+            self.wait_to_register(None, now);
+        } else {
+            self.events.push_back(UaEvent::Failed { id, error: SendError::Impostor });
         }
         true
     }
