@@ -512,8 +512,7 @@ impl Location {
 
     fn add(&mut self, transport: TransportKind, addr: SocketAddr) {
         let destination = Destination { transport, addr, identity: self.identity.clone() };
-        if self.destinations.len() < self.config.max_destinations
-            && !self.destinations.iter().any(|known| *known == destination)
+        if self.destinations.len() < self.config.max_destinations && !self.destinations.contains(&destination)
         {
             self.destinations.push(destination);
         }

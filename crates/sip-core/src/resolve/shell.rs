@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{
-    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ServerOrderingStrategy,
-};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as Refusal, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{self, Name, RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
 use tokio::task::JoinSet;
 
 use super::cache::{Cache, CacheConfig};
@@ -35,9 +34,9 @@ const NEGATIVE_TTL: Duration = Duration::from_secs(30);
 pub struct DnsConfig {
     /// The name servers, in the order in which they are asked; empty for those of the system.
     pub servers: Vec<SocketAddr>,
-    /// How long one server may take for one answer. Default 2 s.
+    /// How long one server may take for one answer; then the next one is asked. Default 2 s.
     pub timeout: Duration,
-    /// How often a server is asked again that did not answer. Default once.
+    /// How often all servers are asked again when none could tell. Default once.
     pub retries: usize,
 }
 
@@ -85,12 +84,15 @@ pub enum DnsError {
 /// Name servers, asked one question at a time or many at once. Cheap to clone; needs a tokio runtime to ask.
 #[derive(Clone)]
 pub struct Dns {
-    resolver: TokioResolver,
+    /// One for each server: which one is asked when, and for how long, is decided here.
+    servers: Arc<[TokioResolver]>,
+    timeout: Duration,
+    rounds: usize,
 }
 
 impl std::fmt::Debug for Dns {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dns").finish_non_exhaustive()
+        f.debug_struct("Dns").field("servers", &self.servers.len()).finish_non_exhaustive()
     }
 }
 
@@ -101,27 +103,22 @@ impl Dns {
     ///
     /// [`DnsError::System`] when no server is given and those of the system cannot be read.
     pub fn new(config: &DnsConfig) -> Result<Self, DnsError> {
-        let mut builder = if config.servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(|e| DnsError::System(io::Error::other(e)))?
+        let servers = if config.servers.is_empty() {
+            let (system, _) = read_system_conf().map_err(|e| DnsError::System(io::Error::other(e)))?;
+            system.name_servers().to_vec()
         } else {
-            let servers = config.servers.iter().map(|server| name_server(*server)).collect();
-            let settings = ResolverConfig::from_parts(None, Vec::new(), servers);
-            TokioResolver::builder_with_config(settings, TokioRuntimeProvider::default())
+            config.servers.iter().map(|server| name_server(*server)).collect()
         };
-        let options = builder.options_mut();
-        options.timeout = config.timeout;
-        options.attempts = config.retries;
-        options.cache_size = 0;
-        options.use_hosts_file = ResolveHosts::Never;
-        options.num_concurrent_reqs = 1;
-        options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-        options.preserve_intermediates = true;
-        options.case_randomization = true;
-        let resolver = builder.build().map_err(|e| DnsError::Settings(io::Error::other(e)))?;
-        Ok(Self { resolver })
+        if servers.is_empty() {
+            return Err(DnsError::System(io::ErrorKind::NotFound.into()));
+        }
+        let servers = servers.into_iter().map(|server| asker(server, config.timeout));
+        let servers: Result<Arc<[TokioResolver]>, NetError> = servers.collect();
+        let servers = servers.map_err(|e| DnsError::Settings(io::Error::other(e)))?;
+        Ok(Self { servers, timeout: config.timeout, rounds: config.retries.saturating_add(1) })
     }
 
-    /// Asks one question. Search domains and the host file of the system do not count.
+    /// Asks one question: the servers in order until one can tell. Search domains and the host file of the system do not count.
     pub async fn ask(&self, question: &Question) -> Answer {
         // The final dot: a name is never completed.
         let Ok(name) = Name::from_ascii(format!("{}.", question.name)) else { return Answer::Failed };
@@ -131,13 +128,39 @@ impl Dns {
             QuestionKind::A => RecordType::A,
             QuestionKind::Aaaa => RecordType::AAAA,
         };
-        let answer = match self.resolver.lookup(name, kind).await {
-            Ok(lookup) => Answer::Records(lookup.answers().iter().filter_map(record).collect()),
-            Err(error) => failure(&error),
-        };
-        tracing::debug!(%question, ?answer, "dns");
+        let mut answer = Answer::Failed;
+        for _ in 0..self.rounds {
+            for server in self.servers.iter() {
+                // Once for the datagram, once for the connection when the answer was cut.
+                let limit = self.timeout.saturating_mul(2);
+                answer = match tokio::time::timeout(limit, server.lookup(name.clone(), kind)).await {
+                    Ok(Ok(lookup)) => Answer::Records(lookup.answers().iter().filter_map(record).collect()),
+                    Ok(Err(error)) => failure(&error),
+                    Err(_) => Answer::TimedOut,
+                };
+                tracing::debug!(%question, ?answer, "name server");
+                if !answer.is_failure() {
+                    return answer;
+                }
+            }
+        }
         answer
     }
+}
+
+/// What asks one server. Its own cache, search domains, host file and order are off.
+fn asker(server: NameServerConfig, timeout: Duration) -> Result<TokioResolver, NetError> {
+    let settings = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+    let mut builder = TokioResolver::builder_with_config(settings, TokioRuntimeProvider::default());
+    let options = builder.options_mut();
+    options.timeout = timeout;
+    options.attempts = 0;
+    options.cache_size = 0;
+    options.use_hosts_file = ResolveHosts::Never;
+    options.preserve_intermediates = true;
+    // A forged answer has to guess the case of each letter, too.
+    options.case_randomization = true;
+    builder.build()
 }
 
 /// One server over UDP, and over TCP at the same port.

@@ -11,12 +11,13 @@ use sip_core::resolve::{
 pub(crate) const TTL: Duration = Duration::from_secs(60);
 
 /// What name servers know. `@` in the text stands for `example.test`; lines are `name KIND data`, with `-` for an empty text
-/// and `.` for no name. `name KIND !fail` and `!silent` make a question fail.
+/// and `.` for no name. `name KIND !fail` and `!silent` make a question fail; other words with `!` are for the name server of the
+/// tests on sockets.
 #[derive(Debug, Default)]
 pub(crate) struct Zone {
     records: HashMap<Question, Vec<Record>>,
     names: Vec<DomainName>,
-    special: HashMap<Question, Answer>,
+    faults: HashMap<Question, String>,
 }
 
 pub(crate) fn name(text: &str) -> DomainName {
@@ -70,13 +71,8 @@ impl Zone {
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             let owner = name(words[0]);
-            let failure = match words[2] {
-                "!fail" => Some(Answer::Failed),
-                "!silent" => Some(Answer::TimedOut),
-                _ => None,
-            };
-            if let Some(answer) = failure {
-                zone.special.insert(Question::new(owner, kind(words[1])), answer);
+            if words[2].starts_with('!') {
+                zone.faults.insert(Question::new(owner, kind(words[1])), words[2].to_owned());
                 continue;
             }
             let data = data(&words[1..]);
@@ -93,9 +89,16 @@ impl Zone {
         zone
     }
 
+    /// What is wrong with the answer to a question.
+    pub(crate) fn fault(&self, question: &Question) -> Option<&str> {
+        self.faults.get(question).map(String::as_str)
+    }
+
     pub(crate) fn answer(&self, question: &Question) -> Answer {
-        if let Some(answer) = self.special.get(question) {
-            return answer.clone();
+        match self.fault(question) {
+            Some("!fail") => return Answer::Failed,
+            Some("!silent") => return Answer::TimedOut,
+            Some(_) | None => {}
         }
         match self.records.get(question) {
             Some(records) => Answer::Records(records.clone()),
