@@ -1,6 +1,8 @@
 //! Messages to be sent: drafts that are filled, changed and written.
 //!
-//! A draft keeps its headers in order, by canonical long names, and writes Content-Length itself.
+//! A draft keeps its headers in order, by canonical long names, and writes Content-Length itself. Of a message that is
+//! forwarded, lines with names that we do not know, and folded ones, are written byte for byte as they came, as long as
+//! nobody changes them.
 //!
 //! # Invariants
 //!
@@ -12,7 +14,7 @@ use bytestring::ByteString;
 
 use crate::header::{CSeq, HeaderName, Method, NameAddr, Selector, Via, lex};
 use crate::limits::Limits;
-use crate::message::{Envelope, Message, ParseError, ParseErrorKind, Request, Response};
+use crate::message::{Envelope, Message, ParseError, ParseErrorKind, Request, Response, SharedLine};
 use crate::uri::Uri;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ struct DraftHeader {
     name: HeaderName,
     text: ByteString,
     value: ByteString,
+    /// The whole line as it was received, when it is written so.
+    wire: Option<ByteString>,
 }
 
 impl DraftHeader {
@@ -34,7 +38,14 @@ impl DraftHeader {
             HeaderName::Other => ByteString::from(name),
             known => ByteString::from_static(known.as_str()),
         };
-        Some(Self { name: resolved, text, value: one_line(value) })
+        Some(Self { name: resolved, text, value: one_line(value), wire: None })
+    }
+}
+
+impl DraftHeader {
+    /// As it is written, with its line end.
+    fn len(&self) -> usize {
+        2 + self.wire.as_ref().map_or(self.text.len() + self.value.len() + 2, |line| line.len())
     }
 }
 
@@ -57,7 +68,7 @@ impl DraftHeaders {
     fn of(envelope: &Envelope) -> Self {
         let mut list = Vec::with_capacity(envelope.headers().len() + 2);
         let mut top = Some(envelope.via().as_byte_string());
-        for (name, text, value) in envelope.shared_lines() {
+        for SharedLine { name, text, value, wire } in envelope.shared_lines() {
             match (name, top) {
                 (HeaderName::ContentLength, _) => continue,
                 (HeaderName::Via, Some(via)) => {
@@ -71,7 +82,7 @@ impl DraftHeaders {
                 HeaderName::Other => ByteString::from(text),
                 known => ByteString::from_static(known.as_str()),
             };
-            list.push(DraftHeader { name, text, value });
+            list.push(DraftHeader { name, text, value, wire });
         }
         Self(list)
     }
@@ -128,7 +139,10 @@ impl DraftHeaders {
         let mut items = lex::list_items(&value);
         let (_, first) = items.next()?;
         match items.next() {
-            Some((rest, _)) => self.0[at].value = value.slice_ref(&value[rest..]),
+            Some((rest, _)) => {
+                let header = &mut self.0[at];
+                (header.value, header.wire) = (value.slice_ref(&value[rest..]), None);
+            }
             None => {
                 self.0.remove(at);
             }
@@ -138,9 +152,14 @@ impl DraftHeaders {
 
     fn write(&self, out: &mut BytesMut, body: &Bytes) {
         for header in &self.0 {
-            out.put_slice(header.text.as_bytes());
-            out.put_slice(b": ");
-            out.put_slice(header.value.as_bytes());
+            match &header.wire {
+                Some(line) => out.put_slice(line.as_bytes()),
+                None => {
+                    out.put_slice(header.text.as_bytes());
+                    out.put_slice(b": ");
+                    out.put_slice(header.value.as_bytes());
+                }
+            }
             out.put_slice(b"\r\n");
         }
         out.put_slice(b"Content-Length: ");
@@ -150,13 +169,14 @@ impl DraftHeaders {
     }
 
     fn size_hint(&self, body: &Bytes) -> usize {
-        128 + body.len() + self.0.iter().map(|h| h.text.len() + h.value.len() + 4).sum::<usize>()
+        128 + body.len() + self.0.iter().map(DraftHeader::len).sum::<usize>()
     }
 }
 
 /// The topmost Via as noted by the receiver, then what else its line has.
 fn push_top_via(list: &mut Vec<DraftHeader>, via: &ByteString, line: &ByteString) {
-    let header = |value| DraftHeader { name: HeaderName::Via, text: ByteString::from_static("Via"), value };
+    let text = ByteString::from_static("Via");
+    let header = |value| DraftHeader { name: HeaderName::Via, text: text.clone(), value, wire: None };
     list.push(header(via.clone()));
     if let Some((rest, _)) = lex::list_items(line).nth(1) {
         list.push(header(line.slice_ref(&line[rest..])));

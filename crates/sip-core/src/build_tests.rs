@@ -162,3 +162,31 @@ fn check_finds_what_is_malformed() {
     assert_eq!(answer.check(&limits).map(|r| r.status()), Ok(200));
     assert!(ResponseDraft::bare(200).check(&limits).is_err());
 }
+
+/// RFC 3261 section 16.6 step 1: a copy has all header fields, in order. Lines that we do not know are not written anew.
+#[test]
+fn what_is_forwarded_stays_as_it_came() {
+    let odd = "X-Signed : \ta,\r\n\t b  \r\n   \r\n c ;d\r\nx-empty:\r\nX-Late:\r\n  value\r\nX-Usual: 1\r\nX-close:2\r\n\
+               s: folded\r\n subject \r\nX-Signed: again\t\r\n";
+    let raw = format!(
+        "INFO sip:c@d SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
+         Call-ID: x\r\nCSeq: 7 INFO\r\n{odd}Content-Length: 2\r\n\r\nhi"
+    );
+    let request = |text: String| match Message::parse(text.into(), &Limits::default()) {
+        Ok(Message::Request(request)) => request,
+        other => panic!("{other:?}"),
+    };
+    let mut draft = RequestDraft::from_request(&request(raw.clone()));
+    assert_eq!(draft.get("x-signed"), Some("a,  \t b          c ;d"));
+    assert_eq!(draft.write(), raw.as_bytes());
+    // What is changed is written anew, and nothing else.
+    draft.set_header("Subject", "other");
+    draft.set_header("X-Late", "now");
+    let expected =
+        raw.replace("s: folded\r\n subject ", "Subject: other").replace("X-Late:\r\n  value", "X-Late: now");
+    assert_eq!(draft.write(), expected.as_bytes());
+    // A line end that another reader might not take for one does not leave.
+    let bare = request(raw.replace("\t b  \r\n", "\t b  \n"));
+    let written = RequestDraft::from_request(&bare).write();
+    assert!(memchr::memmem::find(&written, b"X-Signed: a,  \t b         c ;d\r\n").is_some());
+}

@@ -12,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::header::HeaderName;
 use crate::limits::Limits;
-use crate::message::{Message, ParseError, ParseErrorKind};
-use crate::scan;
+use crate::message::{Message, ParseError, ParseErrorKind, Parsed};
+use crate::scan::{self, Head};
 
 /// What a stream carries.
 #[derive(Debug, Clone)]
@@ -136,12 +136,12 @@ impl StreamFramer {
             self.buf.clear();
             return Err(error);
         }
-        let total = match self.total {
-            Some(total) => total,
+        let (total, head) = match self.total {
+            Some(total) => (total, None),
             None => match self.find_message() {
                 Found::Nothing => return Ok(None),
                 Found::KeepAlive(frame) => return Ok(Some(frame)),
-                Found::Total(total) => total,
+                Found::Total(total, head) => (total, head),
                 Found::Broken(error) => return Ok(Some(self.broken(error))),
             },
         };
@@ -151,8 +151,12 @@ impl StreamFramer {
         }
         (self.total, self.scanned) = (None, 0);
         let raw = self.buf.split_to(total).freeze();
-        Ok(Some(match Message::parse(raw.clone(), &self.limits) {
-            Ok(message) => Frame::Message(message),
+        let parsed = match head {
+            Some(head) => Parsed::of_head(raw.clone(), head, &self.limits),
+            None => Parsed::parse(raw.clone(), &self.limits),
+        };
+        Ok(Some(match parsed {
+            Ok(parsed) => Frame::Message(Message::from(parsed)),
             Err(error) => Frame::Malformed { error, raw },
         }))
     }
@@ -163,6 +167,11 @@ impl StreamFramer {
             return Found::KeepAlive(frame);
         }
         let limit = self.limits.head_bytes.min(self.limits.message_bytes);
+        if let Some(head) = self.whole_head()
+            && let Ok(total) = self.total_of(&head)
+        {
+            return Found::Total(total, Some(head));
+        }
         let Some(head) = self.head_end() else {
             if self.buf.len() > limit {
                 return Found::Broken(ParseError::at(ParseErrorKind::HeadTooLong, limit));
@@ -172,14 +181,34 @@ impl StreamFramer {
         if head > limit {
             return Found::Broken(ParseError::at(ParseErrorKind::HeadTooLong, limit));
         }
-        match self.total_length(head) {
-            Ok(total) => Found::Total(total),
+        let length = scan::content_length(&self.buf[..head]);
+        match length.and_then(|length| self.total_length(head, length)) {
+            Ok(total) => Found::Total(total, None),
             Err(kind) => Found::Broken(ParseError::of(kind, HeaderName::ContentLength, head)),
         }
     }
 
-    fn total_length(&self, head: usize) -> Result<usize, ParseErrorKind> {
-        let body = scan::content_length(&self.buf[..head])?.ok_or(ParseErrorKind::ContentLengthMissing)?;
+    /// A head that came at once, as most do: its structure is read here, and not again by the parser. What is wrong with
+    /// another one, and what it is all the same good for, is found out by looking for its end only.
+    fn whole_head(&self) -> Option<Head> {
+        if self.scanned > 0 {
+            return None;
+        }
+        let mut head = Head::default();
+        head.scan = scan::scan(&self.buf, &self.limits, &mut head.lines).ok()?;
+        Some(head)
+    }
+
+    fn total_of(&self, head: &Head) -> Result<usize, ParseErrorKind> {
+        let mut length = None;
+        for line in head.lines.iter().filter(|l| l.name == HeaderName::ContentLength) {
+            scan::merge_length(&mut length, line.bytes_of(&self.buf).trim_ascii())?;
+        }
+        self.total_length(head.scan.body, length)
+    }
+
+    fn total_length(&self, head: usize, length: Option<u64>) -> Result<usize, ParseErrorKind> {
+        let body = length.ok_or(ParseErrorKind::ContentLengthMissing)?;
         let body = usize::try_from(body).unwrap_or(usize::MAX);
         // The limit on the whole message comes first: over it the connection has to go (513).
         match head.checked_add(body) {
@@ -242,10 +271,12 @@ impl StreamFramer {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "lives for a moment")]
 enum Found {
     Nothing,
     KeepAlive(Frame),
-    Total(usize),
+    /// Its length, and its head when that was read.
+    Total(usize, Option<Head>),
     Broken(ParseError),
 }
 

@@ -24,7 +24,7 @@ use crate::header::lex;
 use crate::header::{CSeq, HeaderError, HeaderName, Headers, Line, Method, NameAddr, TypedHeader, Via};
 use crate::index::{Fields, Found, Index};
 use crate::limits::Limits;
-use crate::scan::{self, Lines, Scan};
+use crate::scan::{self, Head, Lines, Scan};
 use crate::uri::{self, Uri, UriErrorKind};
 
 pub use crate::parse_error::{ParseError, ParseErrorKind, Rejection};
@@ -98,17 +98,25 @@ impl Parsed {
         if raw.len() > limits.message_bytes {
             return Err(ParseError::at(ParseErrorKind::MessageTooLarge, limits.message_bytes));
         }
-        let start = Start::Response { status: 0, reason: Found::new(0, 0, ()) };
-        let mut parsed = Self { start, envelope: Envelope::new(raw) };
+        let mut parsed = Self { start: Start::UNKNOWN, envelope: Envelope::new(raw) };
         // In place: a message is large to move.
-        parsed.read(limits)?;
+        let envelope = &mut parsed.envelope;
+        let scan = scan::scan(&envelope.raw, limits, &mut envelope.lines)?;
+        parsed.read(scan, limits)?;
+        Ok(parsed)
+    }
+
+    /// The same of a message of allowed size, whose head was read.
+    pub(crate) fn of_head(raw: Bytes, head: Head, limits: &Limits) -> Result<Self, ParseError> {
+        let mut parsed = Self { start: Start::UNKNOWN, envelope: Envelope::new(raw) };
+        parsed.envelope.lines = head.lines;
+        parsed.read(head.scan, limits)?;
         Ok(parsed)
     }
 
     #[inline]
-    fn read(&mut self, limits: &Limits) -> Result<(), ParseError> {
+    fn read(&mut self, scan: Scan, limits: &Limits) -> Result<(), ParseError> {
         let envelope = &mut self.envelope;
-        let scan = scan::scan(&envelope.raw, limits, &mut envelope.lines)?;
         envelope.head = shared_head(&envelope.raw, scan.body)?;
         envelope.folded = scan.folded;
         self.start = Start::parse(envelope.head.as_bytes(), &scan, limits)?;
@@ -212,6 +220,9 @@ impl<'a> Outline<'a> {
 }
 
 impl Start {
+    /// Of no message.
+    const UNKNOWN: Self = Self::Response { status: 0, reason: Found::new(0, 0, ()) };
+
     #[inline]
     fn parse(head: &[u8], scan: &Scan, limits: &Limits) -> Result<Self, ParseError> {
         let line = head.get(scan.start..scan.start_end).unwrap_or_default();
@@ -449,10 +460,31 @@ impl Envelope {
         self.lines.iter().filter(move |l| l.name == name).map(|l| l.value_of(text))
     }
 
-    /// Name, text of the name and shared value of each line; for drafts.
-    pub(crate) fn shared_lines(&self) -> impl Iterator<Item = (HeaderName, &str, ByteString)> {
+    /// Each line with a shared value, for drafts.
+    pub(crate) fn shared_lines(&self) -> impl Iterator<Item = SharedLine<'_>> {
         let text = self.text();
-        self.lines.iter().map(|l| (l.name, l.name_of(text), text.slice_ref(l.value_of(text))))
+        self.lines.iter().enumerate().map(|(i, line)| SharedLine {
+            name: line.name,
+            text: line.name_of(text),
+            value: text.slice_ref(line.value_of(text)),
+            wire: self.odd_line(i, line).map(|odd| self.head.slice_ref(odd)),
+        })
+    }
+
+    /// The line as it was received, when it is folded, or not known and not written as we write.
+    fn odd_line(&self, at: usize, line: &Line) -> Option<&str> {
+        if line.name != HeaderName::Other && !line.folded {
+            return None;
+        }
+        let end = match self.lines.get(at + 1) {
+            Some(next) => next.start as usize,
+            None => without_line_end(&self.head).len(),
+        };
+        let all = without_line_end(&self.head[line.start as usize..end]);
+        let usual = usize::from(line.end) == all.len() && line.value == line.name_len + 2 && !line.folded;
+        // No line end but the one of the protocol leaves this house: another reader might see another line.
+        let ends_well = || memchr::memchr_iter(b'\n', all.as_bytes()).all(|lf| all[..lf].ends_with('\r'));
+        (!usual && ends_well()).then_some(all)
     }
 
     fn offset_of(&self, name: HeaderName) -> usize {
@@ -481,6 +513,21 @@ impl Envelope {
         self.body = body(&self.raw, head.len(), fields.content_length, limits)?;
         fields.complete(head.len())
     }
+}
+
+fn without_line_end(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+/// One header line, to be written again.
+pub(crate) struct SharedLine<'e> {
+    pub(crate) name: HeaderName,
+    /// The name as written.
+    pub(crate) text: &'e str,
+    pub(crate) value: ByteString,
+    /// The whole line, when it is to be written as it was.
+    pub(crate) wire: Option<ByteString>,
 }
 
 /// Where the body of a complete message is.

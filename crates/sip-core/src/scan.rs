@@ -79,6 +79,19 @@ pub(crate) struct Scan {
     pub(crate) folded: bool,
 }
 
+/// The structure of a head.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) scan: Scan,
+    pub(crate) lines: Lines,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { scan: Scan::default(), lines: Lines::new() }
+    }
+}
+
 /// Scans the head at the start of `raw`; its lines are added to `lines`, which are none yet.
 pub(crate) fn scan(raw: &[u8], limits: &Limits, lines: &mut Lines) -> Result<Scan, ParseError> {
     let start = raw.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(raw.len());
