@@ -112,7 +112,8 @@ fn naptr_table() {
     };
     let (udp, tcp, tls) = ("SIP+D2U", "SIP+D2T", "SIPS+D2T");
     let mixed = [record(20, 1, udp), record(10, 2, tcp), record(10, 1, tls), record(20, 1, "SIP+D2S")];
-    let rows: [(&[Naptr], bool, &[TransportKind], &[&[TransportKind]]); 8] = [
+    type Row<'a> = (&'a [Naptr], bool, &'a [TransportKind], &'a [&'a [TransportKind]]);
+    let rows: [Row<'_>; 8] = [
         (&mixed, false, &[Udp, Tcp, Tls], &[&[Tls, Tcp], &[Udp]]),
         (&mixed, false, &[Udp, Tcp], &[&[Tcp], &[Udp]]),
         (&mixed, false, &[Udp], &[&[Udp]]),
