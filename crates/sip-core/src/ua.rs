@@ -28,7 +28,8 @@ use crate::build::RequestDraft;
 use crate::endpoint::{
     ClientTransactionId, Endpoint, Event, FlowId, ServerTransactionId, Target, TransactionError,
 };
-use crate::header::{Method, NameAddr};
+use crate::header::{KeepAlive, Method, NameAddr};
+use crate::keep_alive::ClientKeepAlive;
 use crate::message::{Request, Response};
 use crate::transport::ListenAddr;
 use crate::uri::Uri;
@@ -85,7 +86,8 @@ pub struct UserAgentConfig {
     pub servers: Vec<ListenAddr>,
     /// Whether to register. Without it there is no GRUU, and the Contact is the flow's address.
     pub register: bool,
-    /// A client-to-server ping (CRLF CRLF) goes out when a connection carried nothing for this long; zero: never.
+    /// A client-to-server ping (CRLF CRLF) goes out when the connection to the server in use carried nothing for this long, as
+    /// long as the registrar names no timeout (`ms-keep-alive`); zero: never.
     pub keep_alive: Duration,
     /// What challenges of the servers are answered with; without it a 401 or 407 is an answer like any other.
     pub credentials: Option<Credentials>,
@@ -219,7 +221,7 @@ pub struct UserAgent {
     by_transaction: HashMap<ClientTransactionId, RequestId>,
     accepted: Vec<Accepted>,
     events: VecDeque<UaEvent>,
-    ping_at: Option<Instant>,
+    keep_alive: Option<ClientKeepAlive>,
     digest: Option<DigestClient>,
     numbers: Numbers,
 }
@@ -251,7 +253,7 @@ impl UserAgent {
             by_transaction: HashMap::new(),
             accepted: Vec::new(),
             events: VecDeque::new(),
-            ping_at: None,
+            keep_alive: None,
             digest,
             numbers: Numbers::default(),
         }
@@ -406,7 +408,8 @@ impl UserAgent {
             Registration::Waiting { until } => Some(until),
             Registration::Idle | Registration::Registering { .. } | Registration::NoRegistrar => None,
         };
-        [own, self.ping_at, self.endpoint.poll_timeout()].into_iter().flatten().min()
+        let ping_at = self.keep_alive.map(|alive| alive.poll_timeout());
+        [own, ping_at, self.endpoint.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -420,18 +423,41 @@ impl UserAgent {
         if due {
             self.send_register(REGISTER_EXPIRES_S, now);
         }
-        if self.ping_at.is_some_and(|at| at <= now) {
-            self.ping_at = None;
-            if let Some(flow) = self.flow {
-                self.endpoint.ping(flow);
-                self.arm_ping(now);
+        if self.keep_alive.as_mut().is_some_and(|alive| alive.handle_timeout(now)) {
+            match self.flow {
+                Some(flow) => self.endpoint.ping(flow),
+                None => self.keep_alive = None,
             }
         }
     }
 
     fn arm_ping(&mut self, now: Instant) {
         let every = self.config.keep_alive;
-        self.ping_at = (!every.is_zero()).then(|| now + every);
+        self.keep_alive = (!every.is_zero()).then(|| ClientKeepAlive::new(every, now));
+    }
+
+    /// The registrar's answer says after how much silence it gives up the connection in use.
+    fn negotiate_keep_alive(&mut self, response: &Response, now: Instant) {
+        // What cannot be read negotiates nothing.
+        if let Ok(Some(timeout)) = ClientKeepAlive::timeout_of(response)
+            && self.keep_alive.is_some()
+        {
+            self.keep_alive = Some(ClientKeepAlive::negotiated(timeout, now));
+        }
+    }
+
+    /// Something came on the connection in use.
+    fn note_traffic(&mut self, event: &Event, now: Instant) {
+        let flow = match event {
+            Event::Request { flow, .. } | Event::Oneway { flow, .. } => *flow,
+            Event::Response { flow, .. } | Event::Pong { flow } => *flow,
+            _ => return,
+        };
+        if self.flow == Some(flow)
+            && let Some(alive) = &mut self.keep_alive
+        {
+            alive.handle_traffic(now);
+        }
     }
 
     fn server(&self, index: usize) -> Option<&ListenAddr> {
@@ -451,8 +477,11 @@ impl UserAgent {
             }
         }
         let target = match self.flow {
-            Some(flow) => Some(Target::Flow(flow)),
-            None => self.server_target(self.current),
+            // Over UDP the address leads to the same flow, and lets large requests go over TCP.
+            Some(flow) if self.server(self.current).is_none_or(|s| s.transport.is_reliable()) => {
+                Some(Target::Flow(flow))
+            }
+            Some(_) | None => self.server_target(self.current),
         };
         // A configuration without servers sends to nowhere: an address that refuses.
         let nowhere = Target::Address {
@@ -495,13 +524,14 @@ impl UserAgent {
             .header("Contact", contact)
             .header("Supported", "gruu-10, path, ms-forking")
             .header("Event", "registration")
-            .header("ms-keep-alive", "UAC;hop-hop=yes")
+            .header("ms-keep-alive", KeepAlive::offer().to_string())
             .header("Expires", expires.to_string());
         let id = self.send(draft, Routing::Outbound, now);
         self.registration = Registration::Registering { id };
     }
 
     fn on_event(&mut self, event: Event, now: Instant) {
+        self.note_traffic(&event, now);
         match event {
             Event::Response { tx, flow, response } => self.on_response(tx, flow, response, now),
             Event::Failed { tx, error } => self.on_failed(tx, error, now),
@@ -510,21 +540,27 @@ impl UserAgent {
             }
             Event::Oneway { request, .. } => self.events.push_back(UaEvent::Oneway { request }),
             Event::Cancelled { tx } => self.events.push_back(UaEvent::Cancelled { tx }),
-            Event::FlowOpened { flow, info } => {
-                let ours = self.server(self.current).is_some_and(|s| s.addr == info.remote);
-                if ours && self.flow.is_none() {
+            Event::FlowOpened { flow, .. } => {
+                if self.flow.is_none() && self.leads_to_server(flow) {
                     self.flow = Some(flow);
                     self.arm_ping(now);
                 }
             }
             Event::FlowClosed { flow, .. } if self.flow == Some(flow) => self.on_flow_lost(now),
-            Event::Unreachable { addr, .. } => {
-                if self.server(self.current).is_some_and(|s| s.addr == addr) {
+            Event::Unreachable { transport, addr, .. } => {
+                if self.server(self.current).is_some_and(|s| s.transport == transport && s.addr == addr) {
                     self.advance();
                 }
             }
             Event::FlowClosed { .. } | Event::NoAck { .. } | Event::Rejected { .. } | Event::Pong { .. } => {}
         }
+    }
+
+    /// Whether this is the connection that requests to the server in use go out on: over its transport, and over TLS made for
+    /// its name.
+    fn leads_to_server(&self, flow: FlowId) -> bool {
+        let target = self.server_target(self.current);
+        target.is_some_and(|target| self.endpoint.flow_for(&target) == Some(flow))
     }
 
     /// Makes the next server the one in use.
@@ -558,7 +594,7 @@ impl UserAgent {
 
     fn on_flow_lost(&mut self, now: Instant) {
         self.flow = None;
-        self.ping_at = None;
+        self.keep_alive = None;
         if matches!(self.registration, Registration::Registered { .. }) {
             self.send_register(REGISTER_EXPIRES_S, now);
         }
@@ -572,7 +608,8 @@ impl UserAgent {
         let is_final = response.status() >= 200;
         let Some(entry) = self.requests.get_mut(&id) else { return };
         entry.answered = true;
-        if entry.server == Some(self.current) && self.flow.is_none() {
+        let of_server = entry.server == Some(self.current);
+        if of_server && self.flow.is_none() && self.leads_to_server(flow) {
             self.flow = Some(flow);
             self.arm_ping(now);
         }
@@ -647,6 +684,7 @@ impl UserAgent {
                 };
                 self.gruu = granted_gruu(response, &self.instance).or(self.gruu.take());
                 self.register_gap = 0;
+                self.negotiate_keep_alive(response, now);
                 self.events.push_back(UaEvent::Registered);
             }
             408 | 480 | 500 | 503 | 504 => self.wait_to_register(Some(status), now),

@@ -140,7 +140,12 @@ impl UserAgent {
                 None => return false,
             },
         };
-        let ours = |server: &ListenAddr| server.transport == transport && server.addr == addr;
+        let ours = |server: &ListenAddr| {
+            // What is too large for UDP goes to the same server over TCP.
+            let same = server.transport == transport
+                || (server.transport, transport) == (TransportKind::Udp, TransportKind::Tcp);
+            same && server.addr == addr
+        };
         proved && self.config.servers.iter().any(ours)
     }
 }
