@@ -239,7 +239,7 @@ async fn a_silent_server_is_passed_over() {
         [TransportKind::Udp, TransportKind::Tcp]
     );
     let mut transport = Transport::bind(&[], TransportConfig::default()).await.unwrap();
-    let mut uac = Uac::new(Duration::from_millis(10));
+    let mut uac = Uac::new(Duration::from_millis(25));
     let outcome = uac.send(&mut transport, "one", &destinations).await;
     assert_eq!(outcome, (Some(200), 1));
     assert_eq!(uac.at(), format!("tcp:{good}"));

@@ -62,7 +62,7 @@ fn any_record() -> impl Strategy<Value = Record> {
 
 fn any_answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
-        6 => prop::collection::vec(any_record(), 0..40).prop_map(Answer::Records),
+        6 => prop::collection::vec(any_record(), 0..24).prop_map(Answer::Records),
         1 => Just(Answer::NoData { ttl: TTL }),
         1 => Just(Answer::NoSuchName { ttl: TTL }),
         1 => Just(Answer::Failed),
@@ -97,7 +97,7 @@ proptest! {
     /// Whatever is answered, in whatever order: the search ends, within its limits, each place once, `sips` over TLS alone.
     #[test]
     fn every_search_ends(
-        answers in prop::collection::vec(any_answer(), 1..30),
+        answers in prop::collection::vec(any_answer(), 1..12),
         uri in prop::sample::select(URIS.to_vec()),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 1..30),
         seed in any::<u64>(),
@@ -147,7 +147,7 @@ proptest! {
 
     /// The memory stays within its bounds and loses no destination of a list.
     #[test]
-    fn memory_is_bounded(steps in prop::collection::vec((0..5_u8, 0..20_u8, 0..100_u64), 0..200)) {
+    fn memory_is_bounded(steps in prop::collection::vec((0..5_u8, 0..20_u8, 0..100_u64), 0..40)) {
         let start = Instant::now();
         let config = MemoryConfig::default().with_max_bad(5).with_max_kept(4);
         let mut memory = DestinationMemory::new(config);
