@@ -5,9 +5,10 @@ use std::fmt::{Debug, Display};
 
 use libfuzzer_sys::fuzz_target;
 use sip_core::header::{
-    Accept, Allow, Contact, ContentDisposition, ContentEncoding, ContentType, Date, DialogRecoveryAction,
-    Event, Expires, MaxForwards, MinSe, MsDiagnostics, PAssertedIdentity, RSeq, Reason, RecordRoute,
-    RetryAfter, RetryInfo, SessionExpires, SubscriptionState, Supported, TypedHeader, Warning,
+    Accept, AcceptEncoding, AcceptLanguage, Allow, Contact, ContentDisposition, ContentEncoding,
+    ContentLanguage, ContentLength, ContentType, Date, DialogRecoveryAction, Event, Expires, MaxForwards,
+    MinSe, MsDiagnostics, PAssertedIdentity, RSeq, Reason, RecordRoute, RetryAfter, RetryInfo,
+    SessionExpires, SubscriptionState, Supported, TypedHeader, Warning,
 };
 use sip_core::{CSeq, NameAddr, Via};
 
@@ -40,7 +41,11 @@ fuzz_target!(|data: &[u8]| {
     let Ok(all) = std::str::from_utf8(data) else { return };
     let lines: Vec<&str> = all.split(['\r', '\n', '\0']).collect();
     written::<Accept>(&lines);
+    written::<AcceptEncoding>(&lines);
+    written::<AcceptLanguage>(&lines);
     written::<Allow>(&lines);
+    written::<ContentLanguage>(&lines);
+    written::<ContentLength>(&lines);
     written::<ContentType>(&lines);
     written::<Date>(&lines);
     written::<Expires>(&lines);

@@ -5,8 +5,9 @@ use std::fmt::{Debug, Display};
 use bytes::Bytes;
 use proptest::prelude::*;
 use sip_core::header::{
-    Accept, Allow, Contact, ContentDisposition, ContentType, Date, DialogRecoveryAction, Event,
-    MsDiagnostics, Reason, RetryInfo, SessionExpires, SubscriptionState, Supported, TypedHeader, Warning,
+    Accept, AcceptEncoding, AcceptLanguage, Allow, Contact, ContentDisposition, ContentLanguage,
+    ContentLength, ContentType, Date, DialogRecoveryAction, Event, MsDiagnostics, Reason, RetryInfo,
+    SessionExpires, SubscriptionState, Supported, TypedHeader, Warning,
 };
 use sip_core::message::parse_for_reply;
 use sip_core::multipart::{Multipart, MultipartKind, MultipartLimits, Part};
@@ -297,7 +298,11 @@ proptest! {
         "[a-z*]{1,3}/[a-z*]{1,3}(;[a-z]{1,2}=([a-z]{1,3}|\"[a-z \\\\]{0,4}\"))?(;q=[01](\\.[0-9]{1,3})?)?",
     ]) {
         round_trips::<Accept>(&line)?;
+        round_trips::<AcceptEncoding>(&line)?;
+        round_trips::<AcceptLanguage>(&line)?;
         round_trips::<Allow>(&line)?;
+        round_trips::<ContentLanguage>(&line)?;
+        round_trips::<ContentLength>(&line)?;
         round_trips::<ContentType>(&line)?;
         round_trips::<Date>(&line)?;
         round_trips::<Reason>(&line)?;

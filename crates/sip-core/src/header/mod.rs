@@ -16,6 +16,7 @@ mod report;
 pub(crate) mod values;
 mod via;
 mod view;
+mod weighted;
 
 pub use content::{Accept, ContentDisposition, ContentEncoding, ContentType, MediaRange};
 pub use keep_alive::{KeepAlive, KeepAliveRole};
@@ -35,6 +36,7 @@ pub(crate) use via::ViaParts;
 pub use via::{TransportKind, UnknownTransport, Via};
 pub use view::Headers;
 pub(crate) use view::{Line, Selector};
+pub use weighted::{AcceptEncoding, AcceptLanguage, ContentLanguage, ContentLength, Weighted};
 
 use crate::uri::UriErrorKind;
 

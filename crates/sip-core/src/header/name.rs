@@ -32,6 +32,7 @@ macro_rules! header_names {
     };
 }
 
+// First those that belong to the envelope of a message, up to Content-Length: the parser looks at them by their order.
 header_names! {
     Via = "Via",
     From = "From",
@@ -89,6 +90,9 @@ header_names! {
     RequestDisposition = "Request-Disposition",
     Identity = "Identity",
     IdentityInfo = "Identity-Info",
+    AcceptEncoding = "Accept-Encoding",
+    AcceptLanguage = "Accept-Language",
+    ContentLanguage = "Content-Language",
 }
 
 impl HeaderName {
