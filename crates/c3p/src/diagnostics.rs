@@ -15,6 +15,82 @@ pub const HEADER_PUBLIC: &str = "ms-diagnostics-public";
 /// The name of the header of user endpoints.
 pub const HEADER_CLIENT: &str = "ms-client-diagnostics";
 
+/// Whose failures an id tells of, by its range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Area {
+    /// Common to all.
+    Common,
+    /// The SIP stack.
+    Sip,
+    /// Presence.
+    Presence,
+    /// The Focus and the Focus Factory.
+    Focus,
+    /// User services and registration.
+    UserServices,
+    /// Applications on the server.
+    ServerApplication,
+    /// The IM MCU.
+    ImMcu,
+    /// The A/V MCU.
+    AvMcu,
+    /// The telephony MCU.
+    TelephonyMcu,
+    /// Authentication of the media relay.
+    MediaRelay,
+    /// The mediation server.
+    Mediation,
+    /// Voice routing.
+    VoiceRouting,
+    /// Voice mail.
+    VoiceMail,
+    /// Filters of messages and of client versions.
+    Filter,
+    /// The platform of clients.
+    ClientPlatform,
+    /// Media of clients.
+    ClientMedia,
+    /// Applications: a success.
+    ApplicationSuccess,
+    /// Applications: a failure that was expected.
+    ApplicationExpected,
+    /// Applications: a failure that was not expected.
+    ApplicationUnexpected,
+    /// None of the known ranges.
+    Unknown,
+}
+
+impl Area {
+    /// The area of an id.
+    #[must_use]
+    pub const fn of(id: u32) -> Self {
+        match id {
+            0..=999 => Self::Common,
+            1000..=1999 => Self::Sip,
+            2000..=2999 => Self::Presence,
+            3000..=3999 => Self::Focus,
+            4000..=4999 => Self::UserServices,
+            5000..=5999 => Self::ServerApplication,
+            6000..=6999 => Self::ImMcu,
+            7000..=7999 => Self::AvMcu,
+            8000..=8999 => Self::TelephonyMcu,
+            9000..=9999 => Self::MediaRelay,
+            10000..=10999 => Self::Mediation,
+            12000..=14999 => Self::VoiceRouting,
+            15000..=15999 => Self::VoiceMail,
+            16000..=17999 => Self::Filter,
+            24000..=24999 => Self::ClientPlatform,
+            52000..=52999 => Self::ClientMedia,
+            60000..=60999 => Self::ApplicationSuccess,
+            61000..=61999 => Self::ApplicationExpected,
+            62000..=62999 => Self::ApplicationUnexpected,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// The most values that are read from one header line.
 const VALUES_MAX: usize = 16;
 /// The most parameters that are read from one value.
@@ -72,6 +148,10 @@ pub mod ids {
     pub const REGISTRATION_REJECTED: u32 = 4141;
     /// Registration ended: deactivated.
     pub const REGISTRATION_DEACTIVATED: u32 = 4142;
+    /// Presence and conferencing of the pool are down.
+    pub const USER_SERVICES_UNAVAILABLE: u32 = 4165;
+    /// Another registrar is preferred now.
+    pub const PREFERRED_REGISTRAR_CHANGED: u32 = 4166;
     /// IM MCU: a recipient did not answer in time.
     pub const IM_RECIPIENT_TIMEOUT: u32 = 6001;
     /// A/V MCU: the session description cannot be parsed.
@@ -176,6 +256,12 @@ impl Diagnostics {
     pub fn with_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.params.push((name.into(), value.into()));
         self
+    }
+
+    /// Whose failure it tells of.
+    #[must_use]
+    pub fn area(&self) -> Area {
+        Area::of(self.id)
     }
 
     /// The value of a parameter by its name, `reason` and `source` included.

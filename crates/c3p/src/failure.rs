@@ -1,7 +1,8 @@
 //! How a refusal travels: diagnostics ids, SIP status codes and reasons side by side.
 
-use crate::Reason;
-use crate::diagnostics::ids;
+use crate::command::{Code, RequestFault, Response};
+use crate::diagnostics::{self, Diagnostics, ids};
+use crate::{DocumentError, Reason};
 
 /// One row of the table of C3P errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,5 +125,97 @@ pub fn for_reason(reason: &Reason) -> (u16, Option<u32>) {
         | Reason::UnknownMcuType
         | Reason::OtherFailure
         | Reason::Other(_) => (500, None),
+    }
+}
+
+/// A refusal as it travels: the status of the SIP response, and the header that says why.
+///
+/// # Examples
+///
+/// ```
+/// use c3p::command::Request;
+/// use c3p::failure::Refusal;
+///
+/// let error = Request::parse(b"<request", &c3p::Limits::default()).expect_err("cut off");
+/// let refusal = Refusal::from(error).with_source("fe1.example.com");
+/// assert_eq!(refusal.status, 400);
+/// assert_eq!(
+///     refusal.header(),
+///     ("ms-diagnostics", r#"3006;reason="The C3P document cannot be parsed";source="fe1.example.com""#.to_owned()),
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The SIP status.
+    pub status: u16,
+    /// What goes into the header; its reason is what known clients show to people.
+    pub diagnostics: Diagnostics,
+    /// Whether the header may cross to other organisations.
+    pub is_public: bool,
+    /// Whether the response document goes into the body: not with 400, where there is none.
+    pub carries_response: bool,
+}
+
+impl Refusal {
+    /// The refusal of a diagnostics id. One that is not in the table is an error of the server.
+    #[must_use]
+    pub fn of_id(id: u32) -> Self {
+        match by_id(id) {
+            Some(row) => Self::new(row.status, Diagnostics::new(id).with_reason(row.meaning), row.public),
+            None => Self::new(500, Diagnostics::new(id), false),
+        }
+    }
+
+    /// The refusal of an INVITE for a reason. One without diagnostics of its own gets the general id, with the word as
+    /// its text; the word itself is the parameter `c3p`.
+    #[must_use]
+    pub fn of_reason(reason: &Reason) -> Self {
+        let (status, id) = for_reason(reason);
+        let row = id.and_then(by_id);
+        let diagnostics = Diagnostics::new(id.unwrap_or(ids::INTERNAL_ERROR));
+        let diagnostics = match row {
+            Some(row) => diagnostics.with_reason(row.meaning),
+            None => diagnostics.with_reason(reason.as_str()),
+        };
+        Self::new(status, diagnostics.with_param("c3p", reason.as_str()), row.is_some_and(|row| row.public))
+    }
+
+    /// The refusal of an INVITE whose command failed; `None` if it did not.
+    #[must_use]
+    pub fn of_response(response: &Response) -> Option<Self> {
+        match response.code {
+            Code::Success | Code::Pending => None,
+            Code::Failure => Some(Self::of_reason(response.reason.as_ref().unwrap_or(&Reason::OtherFailure))),
+        }
+    }
+
+    fn new(status: u16, diagnostics: Diagnostics, is_public: bool) -> Self {
+        Self { status, diagnostics, is_public, carries_response: status != 400 }
+    }
+
+    /// Sets who refuses.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<String>) -> Self {
+        self.diagnostics.source = Some(source.into());
+        self
+    }
+
+    /// The name and the value of the header.
+    #[must_use]
+    pub fn header(&self) -> (&'static str, String) {
+        let name = if self.is_public { diagnostics::HEADER_PUBLIC } else { diagnostics::HEADER };
+        (name, self.diagnostics.to_string())
+    }
+}
+
+impl From<DocumentError> for Refusal {
+    fn from(error: DocumentError) -> Self {
+        Self::of_id(error.diagnostics_id())
+    }
+}
+
+impl From<RequestFault> for Refusal {
+    fn from(fault: RequestFault) -> Self {
+        Self::of_id(fault.diagnostics_id())
     }
 }

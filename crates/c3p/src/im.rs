@@ -1,6 +1,7 @@
 //! The XML bodies of an IM call: typing in both forms, and the report of what was not delivered.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{DocumentError, Limits, xml};
 
@@ -42,7 +43,7 @@ tokens! {
 }
 
 /// Typing, as the body of a MESSAGE (RFC 3994).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IsComposing {
     /// Typing or not; an unknown word counts as idle (RFC 3994 section 3.3).
     pub state: ComposingState,
@@ -78,7 +79,7 @@ impl IsComposing {
 }
 
 /// The report that a message did not reach everybody (`application/ms-imdn+xml`); one per message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imdn {
     /// The `Message-Id` of the 200 that the sender got.
     pub message_id: String,
@@ -87,7 +88,7 @@ pub struct Imdn {
 }
 
 /// One who did not get a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImdnRecipient {
     /// His address, as a `name-addr` (with angle brackets).
     pub uri: String,

@@ -1,6 +1,7 @@
 //! `application/ms-conf-invite+xml`: the body of an INVITE that asks somebody into a conference.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{DocumentError, Limits, xml};
 
@@ -17,7 +18,7 @@ use crate::{DocumentError, Limits, xml};
 /// assert_eq!(ConferenceInvite::parse(&invite.write(), &c3p::Limits::default())?, invite);
 /// # Ok::<(), c3p::DocumentError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConferenceInvite {
     /// The address of the conference, as it was written. Not yet checked: see [`crate::uri::is_conference`].
     pub focus_uri: String,
@@ -34,7 +35,7 @@ pub struct ConferenceInvite {
 }
 
 /// The IM part of an invitation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImInvite {
     /// Whether IM is to be joined.
     pub available: bool,

@@ -19,6 +19,12 @@ fn root(reader: &mut Reader<'_>, name: &'static str, namespaces: &[Ns]) -> Resul
     }
 }
 
+/// Reads the start tag of a root and checks its local name, in any namespace.
+pub(crate) fn root_of_name(reader: &mut Reader<'_>, name: &'static str) -> Result<()> {
+    let root = reader.root()?;
+    if root.name == name { Ok(()) } else { Err(root.error(ErrorKind::WrongRoot, name)) }
+}
+
 pub(crate) fn read_invite(body: &[u8], limits: &Limits) -> Result<ConferenceInvite> {
     const ROOT: &str = "Conferencing";
     let mut reader = Reader::new(body, limits)?;

@@ -18,6 +18,12 @@ pub(crate) mod uri {
     pub(crate) const RECOVERY: &str = "urn:reconvene:params:xml:ns:conference-recovery:1";
     /// Typing (RFC 3994).
     pub(crate) const COMPOSING: &str = "urn:ietf:params:xml:ns:im-iscomposing";
+    /// The groups that a client asks for (from memory of the product).
+    pub(crate) const PROVISIONING_REQUEST: &str =
+        "http://schemas.microsoft.com/2006/09/sip/provisioninggrouplist";
+    /// The groups that a server answers with (from memory of the product).
+    pub(crate) const PROVISIONING: &str =
+        "http://schemas.microsoft.com/2006/09/sip/provisiongrouplist-notification";
     /// Delivery reports.
     pub(crate) const IMDN: &str = "http://schemas.microsoft.com/rtc/2005/08/imdn";
 }

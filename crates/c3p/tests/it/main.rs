@@ -5,5 +5,6 @@ mod commands;
 mod common;
 mod conference_info;
 mod hostile;
+mod messages;
 mod round_trip;
 mod small_bodies;
