@@ -35,6 +35,9 @@ pub(super) enum Stream {
     Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
 }
 
+/// How long the orderly end of a stream may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What is queued for a connection, in bytes; shared by the one that queues and the one that writes.
 pub(super) type Queued = Arc<AtomicUsize>;
 
@@ -70,15 +73,17 @@ impl Connection {
         }
     }
 
-    async fn run_halves(self, read: impl AsyncRead + Unpin, write: impl AsyncWrite + Unpin) {
+    async fn run_halves(self, read: impl AsyncRead + Unpin, mut write: impl AsyncWrite + Unpin) {
         let Self { flow, framer, inbox, outgoing, queued, config } = self;
         // Both directions in one task: neither waits for the other, so two full pipes cannot block each other.
         let reason = tokio::select! {
             reason = read_all(flow, framer, read, &inbox, &config) => reason,
-            reason = write_all(write, outgoing, &queued, config.write_timeout) => reason,
+            reason = write_all(&mut write, outgoing, &queued, config.write_timeout) => reason,
         };
         // The receiver is gone when the transport is: then nobody wants to know.
         let _ = inbox.send(Internal::Closed { flow, reason }).await;
+        // TLS has an end of its own: without it the other end would think that the stream was cut.
+        let _ = timeout(FAREWELL, write.shutdown()).await;
     }
 }
 
@@ -157,8 +162,6 @@ async fn write_all(
             Err(_) => return CloseReason::Io(io::ErrorKind::TimedOut),
         }
     }
-    // A failure here changes nothing: the connection is closed either way.
-    let _ = timeout(limit, write.shutdown()).await;
     CloseReason::Local
 }
 

@@ -42,7 +42,9 @@ fn of_certificate(error: &CertificateError) -> TlsFailure {
 
 fn of_incompatible(error: &PeerIncompatible) -> TlsFailure {
     match error {
-        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        // Clients older than TLS 1.2 do not know this extension; rustls looks for it before it looks at the version.
+        PeerIncompatible::SignatureAlgorithmsExtensionRequired
+        | PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
         | PeerIncompatible::SupportedVersionsExtensionRequired
         | PeerIncompatible::Tls12NotOffered

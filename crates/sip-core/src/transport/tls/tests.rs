@@ -425,7 +425,10 @@ async fn clients_without_proof_are_refused() {
 async fn garbage_is_not_tls() {
     let authority = Authority::new();
     let (mut server, addr) = server(settings(authority.issue(&["conf.example.com"]).shown())).await;
-    // A ClientHello of TLS 1.1 with one cipher suite and one signature algorithm.
+    // A ClientHello of TLS 1.1 with one cipher suite, with and without signature algorithms.
+    let mut older = vec![0x16, 3, 1, 0, 45, 1, 0, 0, 41, 3, 2];
+    older.extend([7; 32]);
+    older.extend([0, 0, 2, 0xc0, 0x13, 1, 0]);
     let mut old = vec![0x16, 3, 1, 0, 55, 1, 0, 0, 51, 3, 2];
     old.extend([7; 32]);
     old.extend([0, 0, 2, 0xc0, 0x13, 1, 0, 0, 8, 0, 13, 0, 4, 0, 2, 4, 1]);
@@ -435,6 +438,7 @@ async fn garbage_is_not_tls() {
         (b"\r\n\r\n\r\n\r\n".to_vec(), TlsFailure::NotTls),
         (vec![0; 64], TlsFailure::NotTls),
         (old, TlsFailure::NoCommonVersion),
+        (older, TlsFailure::NoCommonVersion),
     ] {
         let mut stream = TcpStream::connect(addr).await.unwrap();
         stream.write_all(&bytes).await.unwrap();
@@ -446,7 +450,7 @@ async fn garbage_is_not_tls() {
     }
     // Gone before the handshake was over.
     drop(TcpStream::connect(addr).await.unwrap());
-    assert_eq!(until_failed(&mut server, 5).await.last_failure, Some(TlsFailure::Truncated));
+    assert_eq!(until_failed(&mut server, 6).await.last_failure, Some(TlsFailure::Truncated));
     assert_eq!(server.connections(), 0);
 
     for (answer, expected) in [
@@ -555,6 +559,8 @@ async fn records_are_not_messages() {
             drop(stream.into_inner());
         } else {
             stream.shutdown().await.unwrap();
+            // Ours ends in order, too: anything else is an error here.
+            assert_eq!(stream.read(&mut pong).await.unwrap(), 0);
         }
         let expected = if cut { CloseReason::Tls(TlsFailure::Truncated) } else { CloseReason::Remote };
         assert_eq!(closed(&mut server).await, expected);
