@@ -191,7 +191,8 @@ impl StreamFramer {
     /// A head that came at once, as most do: its structure is read here, and not again by the parser. What is wrong with
     /// another one, and what it is all the same good for, is found out by looking for its end only.
     fn whole_head(&self) -> Option<Head> {
-        if self.scanned > 0 {
+        // A lone CR before a start line is skipped by a datagram's reader; here it is a part of the first line.
+        if self.scanned > 0 || self.buf.first() == Some(&b'\r') {
             return None;
         }
         let mut head = Head::default();

@@ -165,3 +165,32 @@ fn a_cut_stream_leaves_something() {
     assert!(matches!(framer.next(), Ok(Some(Frame::Message(_)))));
     assert!(framer.is_empty());
 }
+
+/// A head that comes at once is read another way than one in pieces: to the same end.
+#[test]
+fn line_ends_out_of_place_are_the_same_at_once_and_in_pieces() {
+    let rest = message("1", "Content-Length: 2\r\n", "hi");
+    let empty = message("2", "Content-Length: 0\r\n", "");
+    let starts = [
+        "\r",
+        "\r\r\n\n",
+        "\n\r\r\n\n",
+        "\r\n\r\r\n",
+        "\r\r\n\r\n",
+        "\n\n\r\r",
+        " \r\n",
+        "x\r\r\n",
+        "x\n\n",
+        "x\r\r\n\n",
+    ];
+    for start in starts {
+        for stream in [
+            format!("{start}{rest}{empty}"),
+            format!("{rest}{start}{empty}"),
+            format!("{start}l:1\n\n{rest}"),
+        ] {
+            let pieces = run(&mut StreamFramer::new(Limits::default()), &mut stream.as_bytes().chunks(1));
+            assert_eq!(whole(&stream), pieces, "{stream:?}");
+        }
+    }
+}
