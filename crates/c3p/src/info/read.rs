@@ -7,7 +7,7 @@ use super::{
     MediaFilters, MediaStatus, NamedValue, NamedValues, Organizer, PstnAccess, Region, Role, RoleFilter,
     SessionType, State, User, Users, Views,
 };
-use crate::any::AnyContent;
+use crate::any::{AnyAttribute, AnyContent};
 use crate::xml::{Element, Ns, Reader, uri};
 use crate::{DocumentError, ErrorKind, Limits};
 
@@ -561,7 +561,13 @@ fn read_named_values(reader: &mut Reader<'_>, within: &'static str) -> Result<Na
 fn is_named_value(extension: &Extension) -> bool {
     let element = &extension.element;
     let is_text = |content: &AnyContent| matches!(content, AnyContent::Text(_));
-    element.namespace == uri::INFO_EXT && element.attributes.is_empty() && element.content.iter().all(is_text)
+    // An attribute of somebody else says nothing about the value.
+    let is_foreign = |attribute: &AnyAttribute| {
+        !attribute.namespace.is_empty() && Ns::of(&attribute.namespace) == Ns::Foreign
+    };
+    element.namespace == uri::INFO_EXT
+        && element.attributes.iter().all(is_foreign)
+        && element.content.iter().all(is_text)
 }
 
 fn is_blank(character: char) -> bool {

@@ -6,5 +6,6 @@ mod common;
 mod conference_info;
 mod hostile;
 mod messages;
+mod mutate;
 mod round_trip;
 mod small_bodies;
