@@ -528,6 +528,3 @@ fn target_of(flow: Option<FlowId>, uri: &Uri, routing: Routing, ep: &Endpoint) -
         (Routing::Flow | Routing::FlowFirst | Routing::ByUri, _) => by_uri,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -26,7 +26,7 @@ pub(super) struct Wanted {
 #[derive(Debug)]
 pub(super) enum ClientUse {
     Update { id: InviteId, key: Key, wanted: Box<Wanted> },
-    Prack { id: InviteId, key: Key, offer: bool },
+    Prack,
     Bye,
     Other { id: InviteId, key: Key, request: RequestId },
     Subscribe(SubscriptionId),
@@ -348,18 +348,11 @@ impl Usages {
         cx: &mut Cx<'_>,
     ) {
         match what {
-            ClientUse::Bye => {}
             ClientUse::Update { id, key, wanted } => {
                 self.on_update_answer(id, key, *wanted, flow, answer, cx)
             }
-            ClientUse::Prack { id, key, offer } => {
-                if let Some(entry) = self.dialogs.get_mut(key).filter(|_| offer) {
-                    let talk = entry.talk();
-                    talk.offer = Offer::Stable;
-                    talk.exchanged |= answer.is_ok_and(Response::is_success);
-                }
-                self.judge(id, key, answer, false, cx);
-            }
+            // The INVITE's own answer decides: a PRACK that comes after the 2xx may well get 481.
+            ClientUse::Bye | ClientUse::Prack => {}
             ClientUse::Other { id, key, request } => {
                 if self.invites.get(id.0).is_some() {
                     self.report(id, request, answer);
@@ -451,6 +444,9 @@ impl Usages {
     pub(super) fn repeat_after_glare(&mut self, key: Key, cx: &mut Cx<'_>) {
         let Some(entry) = self.dialogs.get_mut(key) else { return };
         let Some(id) = entry.invite else { return };
+        entry.talk().late_prack = None;
+        self.rest(id, key);
+        let Some(entry) = self.dialogs.get_mut(key).filter(|entry| entry.talk.is_some()) else { return };
         let Some(retry) = entry.talk().retry.take_if(|retry| retry.at <= cx.now) else { return };
         if self.may_send(key, &retry.what, cx.ep).is_ok() {
             self.transmit(id, key, retry.what, cx);

@@ -155,10 +155,8 @@ impl Usages {
             .contact(self.config.contact.clone())
             .header("Event", event)
             .header("Expires", expires_s.to_string());
-        let by = cx.now + cx.give_up();
         let Some((own, _)) = self.subscriber_mut(id) else { return };
         own.asking = true;
-        own.notify_by.get_or_insert(by);
         let draft = own.payload.clone().into_request(draft);
         let tx = self.send_in(key, draft, cx);
         self.clients.insert(tx, ClientUse::Subscribe(id));
@@ -185,10 +183,7 @@ impl Usages {
             (Ok(response), Some(draft)) if key.is_none() => self.first_refused(id, draft, response, cx),
             (Ok(response), _) => self.refresh_refused(id, key, response, cx),
             (Err(error), Some(_)) if key.is_none() => self.end_sub(id, SubscriptionCause::Failed { error }),
-            (Err(error @ TransactionError::Timeout { .. }), _) if key.is_some() => {
-                // RFC 5057: nobody is there any more.
-                self.end_sub(id, SubscriptionCause::Failed { error });
-            }
+            // Also after a time-out: RFC 6665 section 4.1.2.2 overrules RFC 5057 here.
             (Err(_), _) => {
                 self.keep_until_expiry(id, cx);
                 self.tell(SubscriptionEvent::RefreshFailed { id, status: None });
@@ -312,6 +307,10 @@ impl Usages {
             return self.resubscribe(id, min, cx);
         }
         match fate(status, true) {
+            _ if status == 408 => {
+                self.keep_until_expiry(id, cx);
+                self.tell(SubscriptionEvent::RefreshFailed { id, status: Some(status) });
+            }
             Fate::Transaction => {
                 self.keep_until_expiry(id, cx);
                 self.tell(SubscriptionEvent::RefreshFailed { id, status: Some(status) });

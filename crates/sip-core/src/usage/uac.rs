@@ -183,7 +183,7 @@ impl Usages {
         }
         talk.offer = Offer::Stable;
         talk.exchanged = true;
-        self.send_prack(id, key, reliable, payload, &mut Cx { ep, now });
+        self.send_prack(key, reliable, payload, &mut Cx { ep, now });
         Ok(())
     }
 
@@ -307,7 +307,7 @@ impl Usages {
             (&order, early, response.header::<RSeq>())
         {
             let reliable = Reliable { early: EarlyId(key), rseq, cseq: attempt.cseq() };
-            self.send_prack(id, key, reliable, Payload::none(), cx);
+            self.send_prack(key, reliable, Payload::none(), cx);
         }
         self.emit(InviteEvent::Provisional { id, early: early.map(EarlyId), response, owes_prack });
     }
@@ -360,12 +360,12 @@ impl Usages {
         }
     }
 
-    fn send_prack(&mut self, id: InviteId, key: Key, reliable: Reliable, payload: Payload, cx: &mut Cx<'_>) {
+    fn send_prack(&mut self, key: Key, reliable: Reliable, payload: Payload, cx: &mut Cx<'_>) {
         let Some(draft) = self.draft_in(key, Method::Prack, false) else { return };
         let rack = RAck { rseq: reliable.rseq, cseq: reliable.cseq, method: Method::Invite };
         let draft = payload.into_request(draft.header("RAck", rack.to_string()));
         let tx = self.send_in(key, draft, cx);
-        self.clients.insert(tx, ClientUse::Prack { id, key, offer: false });
+        self.clients.insert(tx, ClientUse::Prack);
     }
 
     /// A 2xx: the first of its To tag makes or confirms a dialog, later ones get the same ACK. Whether the attempt lives on.

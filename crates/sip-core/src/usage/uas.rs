@@ -356,6 +356,9 @@ impl Usages {
             talk.await_ack = Some((tx, cseq));
             talk.late_prack = late;
         }
+        if late.is_some() {
+            self.timers.set(Who::Talk(key), Some(cx.now + cx.give_up()));
+        }
         self.timers.set(Who::Server(tx), Some(cx.now + cx.give_up() * 2));
         self.settle(id);
     }
@@ -373,7 +376,6 @@ impl Usages {
         if talk.offer == Offer::Ours && talk.our_update.is_none() {
             talk.offer = Offer::Stable;
         }
-        talk.late_prack = None;
         self.servers.remove(&tx);
         self.timers.set(Who::Server(tx), None);
         let invite = self.invites.get_mut(id.0)?;

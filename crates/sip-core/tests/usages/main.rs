@@ -1,0 +1,10 @@
+//! Usages over endpoints that are joined in memory, on virtual time: one test a rule, and a sweep of seeds over a bad wire.
+
+mod calls;
+mod changes;
+mod forks;
+mod net;
+mod reliable;
+mod sharing;
+mod subscriptions;
+mod sweep;
