@@ -12,13 +12,18 @@ use sip_core::{
     in_dialog_id,
 };
 
-struct Uas {
-    endpoint: Endpoint,
-    dialogs: HashMap<DialogId, Dialog>,
+pub(crate) struct Uas {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) dialogs: HashMap<DialogId, Dialog>,
     contact: NameAddr,
 }
 
 impl Uas {
+    pub(crate) fn new(contact: NameAddr) -> Self {
+        let endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SystemIds::new()));
+        Self { endpoint, dialogs: HashMap::new(), contact }
+    }
+
     fn request(&mut self, tx: ServerTransactionId, request: &Request, now: Instant) {
         let known = in_dialog_id(request).and_then(|id| self.dialogs.get_mut(&id));
         let answer = match (request.method(), known) {
@@ -67,6 +72,10 @@ impl Core for Uas {
         self.events(now);
     }
 
+    fn handle_backlog(&mut self, waiting: usize) {
+        self.endpoint.handle_backlog(waiting);
+    }
+
     fn poll_timeout(&self) -> Option<Instant> {
         self.endpoint.poll_timeout()
     }
@@ -82,11 +91,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut transport = Transport::bind(&listen, TransportConfig::default()).await?;
     transport.local_addrs().iter().for_each(|addr| println!("{addr}"));
     let ours = transport.local_addrs().first().map_or("127.0.0.1:5060".parse()?, |listen| listen.addr);
-    let mut uas = Uas {
-        endpoint: Endpoint::new(EndpointConfig::default(), Box::new(SystemIds::new())),
-        dialogs: HashMap::new(),
-        contact: format!("<sip:uas@{ours}>").parse()?,
-    };
+    let mut uas = Uas::new(format!("<sip:uas@{ours}>").parse()?);
     drive(&mut uas, &mut transport, std::future::pending::<()>()).await;
     Ok(())
 }

@@ -30,6 +30,9 @@ pub struct EndpointConfig {
     /// Server transactions that are finished and wait for retransmissions only (timers J and L). Beyond: the oldest ends early,
     /// and a retransmission of its request is a new request.
     pub max_finished: usize,
+    /// Inputs that may wait ([`Endpoint::handle_backlog`](super::Endpoint::handle_backlog)) before requests outside of dialogs
+    /// are refused.
+    pub max_backlog: usize,
     /// Requests without transaction that wait for one address to be connected.
     pub max_waiting_oneway: usize,
     /// `Retry-After` of the 503 above, in seconds.
@@ -56,6 +59,7 @@ impl Default for EndpointConfig {
             answer_within: Duration::from_secs(300),
             max_transactions: 50_000,
             max_finished: 200_000,
+            max_backlog: 256,
             max_waiting_oneway: 1_000,
             retry_after_s: 10,
             udp_request_limit: 1_300,

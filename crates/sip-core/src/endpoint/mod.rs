@@ -72,6 +72,8 @@ pub struct Endpoint {
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     counters: Counters,
+    /// How many inputs wait, as the shell says.
+    backlog: usize,
 }
 
 impl fmt::Debug for Endpoint {
@@ -107,6 +109,7 @@ impl Endpoint {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
+            backlog: 0,
         }
     }
 
@@ -172,6 +175,12 @@ impl Endpoint {
         }
         self.end_finished(now);
         self.check_invariants();
+    }
+
+    /// Takes note of how many inputs wait: beyond [`EndpointConfig::max_backlog`] requests that would begin something new are
+    /// refused, until fewer wait. What belongs to a dialog is served.
+    pub fn handle_backlog(&mut self, waiting: usize) {
+        self.backlog = waiting;
     }
 
     /// When [`Self::handle_timeout`] wants to be called next.

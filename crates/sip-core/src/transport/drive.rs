@@ -19,6 +19,11 @@ pub trait Core {
     /// Fires every timer due at `now`.
     fn handle_timeout(&mut self, now: Instant);
 
+    /// Told before each input how many more wait: what sheds load ([`crate::Endpoint::handle_backlog`]) is told so. Nothing by default.
+    fn handle_backlog(&mut self, waiting: usize) {
+        let _ = waiting;
+    }
+
     /// When `handle_timeout` wants to be called next.
     fn poll_timeout(&self) -> Option<Instant>;
 
@@ -68,9 +73,27 @@ where
     C: Core + ?Sized,
 {
     let mut stop = pin!(stop);
+    let mut alarm = pin!(tokio::time::sleep_until(now().into()));
+    // When the alarm goes off, if it is set. One that goes off early costs less than setting it anew for each message.
+    let mut set: Option<Instant> = None;
     loop {
-        if let Some(done) = turn(core, transport, stop.as_mut()).await {
-            return done;
+        flush(core, transport);
+        if let Some(at) = core.poll_timeout()
+            && set.is_none_or(|set| at < set)
+        {
+            alarm.as_mut().reset(at.into());
+            set = Some(at);
+        }
+        tokio::select! {
+            input = transport.next() => feed(core, transport, input),
+            () = alarm.as_mut(), if set.is_some() => {
+                set = None;
+                core.handle_timeout(now());
+            }
+            done = stop.as_mut() => {
+                flush(core, transport);
+                return done;
+            }
         }
     }
 }
@@ -84,10 +107,14 @@ pub async fn sleep_until(deadline: Option<Instant>) {
 }
 
 fn feed<C: Core + ?Sized>(core: &mut C, transport: &mut Transport, first: TransportInput) {
-    feed_one(core, first);
+    let mut feed = |transport: &Transport, input| {
+        core.handle_backlog(transport.backlog());
+        feed_one(core, input);
+    };
+    feed(transport, first);
     for _ in 1..BATCH_INPUTS {
         match transport.try_next() {
-            Some(input) => feed_one(core, input),
+            Some(input) => feed(transport, input),
             None => return,
         }
     }

@@ -26,14 +26,16 @@ pub mod tls;
 mod udp;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -50,6 +52,14 @@ use udp::{Datagram, Udp};
 
 /// What the tasks report at most before they wait.
 const INBOX: usize = 1_024;
+/// Reports at most that were taken over and wait to be given out; beyond, the rest waits in the system and in the inbox.
+const READY: usize = 4_096;
+/// Datagrams at most that one look takes over.
+const BATCH_DATAGRAMS: usize = 32;
+/// After so many reports without a wait the other tasks have their turn.
+const GIVEN: u32 = 64;
+/// While reports wait, sockets are looked at again after so many of them.
+const LOOK_AGAIN: u32 = 8;
 /// What waits at most for one connection to open.
 const CONNECTING_MESSAGES: usize = 256;
 /// What a keep-alive is answered with (RFC 5626 section 4.4.1).
@@ -87,11 +97,6 @@ enum Internal {
         flow: FlowId,
         reason: CloseReason,
     },
-    Datagram {
-        socket: usize,
-        from: SocketAddr,
-        datagram: Datagram,
-    },
 }
 
 /// An open connection, seen from its owner.
@@ -122,6 +127,10 @@ pub struct Transport {
     udp: Udp,
     newest: u64,
     ready: VecDeque<TransportInput>,
+    /// How often reports were asked for.
+    looks: u32,
+    /// How many were given out without a wait.
+    given: u32,
     inbox: mpsc::Receiver<Internal>,
     reports: mpsc::Sender<Internal>,
     tasks: JoinSet<()>,
@@ -153,13 +162,15 @@ impl Transport {
             udp: Udp::default(),
             newest: 0,
             ready: VecDeque::new(),
+            looks: 0,
+            given: 0,
             inbox,
             reports,
             tasks: JoinSet::new(),
         };
         for listen in listen {
             let addr = match listen.transport {
-                TransportKind::Udp => transport.listen_udp(listen.addr).await?,
+                TransportKind::Udp => transport.listen_udp(listen.addr)?,
                 TransportKind::Tls if !transport.speaks_tls() => {
                     return Err(io::ErrorKind::Unsupported.into());
                 }
@@ -182,26 +193,69 @@ impl Transport {
 
     /// The next report. Cancel safe.
     pub async fn next(&mut self) -> TransportInput {
+        if self.given >= GIVEN {
+            self.given = 0;
+            tokio::task::yield_now().await;
+        }
         loop {
             if let Some(input) = self.try_next() {
                 return input;
             }
-            match self.inbox.recv().await {
-                Some(internal) => self.take(internal),
-                // Not while `self.reports` lives, but after `shutdown` nothing comes.
-                None => std::future::pending().await,
+            self.given = 0;
+            let Self { inbox, udp, .. } = self;
+            let internal = poll_fn(|cx| {
+                if udp.poll_readable(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
+                match inbox.poll_recv(cx) {
+                    Poll::Ready(Some(internal)) => Poll::Ready(Some(internal)),
+                    // Not while `self.reports` lives, but after `shutdown` nothing comes.
+                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
+                }
+            });
+            if let Some(internal) = internal.await {
+                self.take(internal);
             }
         }
     }
 
     /// The next report, if there is one already.
     pub fn try_next(&mut self) -> Option<TransportInput> {
+        self.read_datagrams();
+        if self.ready.len() < READY
+            && let Ok(internal) = self.inbox.try_recv()
+        {
+            self.take(internal);
+        }
         loop {
             if let Some(input) = self.ready.pop_front() {
+                self.given += 1;
                 return Some(input);
             }
             let internal = self.inbox.try_recv().ok()?;
             self.take(internal);
+        }
+    }
+
+    /// How many reports wait: what came and was not given out by [`Self::next`] yet.
+    pub fn backlog(&self) -> usize {
+        self.ready.len() + self.inbox.len()
+    }
+
+    /// Takes over datagrams that the system has: before it has to drop some, since only here is it known what they are.
+    fn read_datagrams(&mut self) {
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(LOOK_AGAIN) && !self.ready.is_empty() {
+            self.udp.look_again();
+        }
+        for _ in 0..BATCH_DATAGRAMS {
+            if self.ready.len() >= READY {
+                return;
+            }
+            let Some((socket, from, datagram)) = self.udp.receive(&self.config.limits) else {
+                return;
+            };
+            self.datagram(socket, from, datagram);
         }
     }
 
@@ -286,18 +340,8 @@ impl Transport {
         Ok(bound)
     }
 
-    async fn listen_udp(&mut self, addr: SocketAddr) -> io::Result<SocketAddr> {
-        let socket = Arc::new(UdpSocket::bind(addr).await?);
-        let bound = socket.local_addr()?;
-        let index = self.udp.add(Arc::clone(&socket));
-        self.read_udp(index, socket);
-        Ok(bound)
-    }
-
-    /// Starts the task that reads a socket.
-    fn read_udp(&mut self, index: usize, socket: Arc<UdpSocket>) {
-        let (reports, config) = (self.reports.clone(), Arc::clone(&self.config));
-        self.tasks.spawn(udp::receive_all(index, socket, reports, config));
+    fn listen_udp(&mut self, addr: SocketAddr) -> io::Result<SocketAddr> {
+        self.udp.bind(addr).map(|(_, bound)| bound)
     }
 
     fn next_flow(&mut self) -> FlowId {
@@ -320,7 +364,6 @@ impl Transport {
             Internal::Secured { remote, opened } => self.secured(remote, opened),
             Internal::Input(input) => self.input(input),
             Internal::Closed { flow, reason } => self.closed(flow, reason),
-            Internal::Datagram { socket, from, datagram } => self.datagram(socket, from, datagram),
         }
     }
 
@@ -574,12 +617,7 @@ impl Transport {
 
     fn send_udp(&mut self, addr: SocketAddr, bytes: Bytes) {
         let socket = match self.udp.socket_for(addr) {
-            Ok((index, new)) => {
-                if let Some(socket) = new {
-                    self.read_udp(index, socket);
-                }
-                index
-            }
+            Ok(index) => index,
             Err(error) => {
                 let remote = Remote::new(TransportKind::Udp, addr);
                 return self.unreachable(&remote, error.kind().into());

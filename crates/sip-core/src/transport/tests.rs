@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use tokio::net::UdpSocket;
+
 use super::*;
 use crate::build::{RequestDraft, ResponseDraft};
 use crate::{
