@@ -28,6 +28,21 @@
 //! assert_eq!((read.status(), read.via().rport()), (200, Some(Some(50320))));
 //! # Ok::<(), sip_core::ParseError>(())
 //! ```
+//!
+//! # TLS
+//!
+//! With the feature `tls` the shell speaks TLS 1.2 and 1.3 (`TransportConfig::with_tls`; `transport::tls` has a server and a
+//! client that runs). A request for [`Target::Server`] goes out on a connection whose server proved that very name
+//! (RFC 5922), and never on one that was made for another name:
+//!
+//! ```
+//! use sip_core::{PeerName, Target};
+//!
+//! let name: PeerName = "Conf.Example.com".parse()?;
+//! let target = Target::Server { addr: "192.0.2.10:5061".parse().unwrap(), name };
+//! assert_ne!(target, Target::Server { addr: "192.0.2.10:5061".parse().unwrap(), name: "example.com".parse()? });
+//! # Ok::<(), sip_core::PeerNameError>(())
+//! ```
 
 #[macro_use]
 mod text_value;

@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 use crate::auth::{Credentials, DigestClient};
 use crate::build::RequestDraft;
 use crate::endpoint::{
-    ClientTransactionId, Endpoint, Event, FlowId, ServerTransactionId, Target, TransactionError,
+    ClientTransactionId, Endpoint, Event, FlowId, PeerName, ServerTransactionId, Target, TransactionError,
 };
-use crate::header::{KeepAlive, Method, NameAddr};
+use crate::header::{KeepAlive, Method, NameAddr, TransportKind};
 use crate::keep_alive::ClientKeepAlive;
 use crate::message::{Request, Response};
 use crate::transport::ListenAddr;
@@ -84,6 +84,9 @@ pub struct UserAgentConfig {
     pub identity: NameAddr,
     /// Outbound servers in order of preference; at least one.
     pub servers: Vec<ListenAddr>,
+    /// The name that servers over TLS have to prove, all of them: the domain whose look-up gave their addresses. Without it each
+    /// has to prove its address.
+    pub server_name: Option<PeerName>,
     /// Whether to register. Without it there is no GRUU, and the Contact is the flow's address.
     pub register: bool,
     /// A client-to-server ping (CRLF CRLF) goes out when the connection to the server in use carried nothing for this long, as
@@ -99,6 +102,7 @@ impl UserAgentConfig {
         UserAgentConfig {
             identity,
             servers,
+            server_name: None,
             register: true,
             keep_alive: Duration::from_secs(200),
             credentials: None,
@@ -108,6 +112,12 @@ impl UserAgentConfig {
     /// The same with a password.
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
+        self
+    }
+
+    /// The same with this name that servers over TLS have to prove.
+    pub fn with_server_name(mut self, name: PeerName) -> Self {
+        self.server_name = Some(name);
         self
     }
 
@@ -465,7 +475,11 @@ impl UserAgent {
     }
 
     fn server_target(&self, index: usize) -> Option<Target> {
-        self.server(index).map(|s| Target::Address { transport: s.transport, addr: s.addr })
+        let ListenAddr { transport, addr } = *self.server(index)?;
+        Some(match &self.config.server_name {
+            Some(name) if transport == TransportKind::Tls => Target::Server { addr, name: name.clone() },
+            Some(_) | None => Target::Address { transport, addr },
+        })
     }
 
     fn target(&self, draft: &RequestDraft, routing: Routing) -> (Target, Option<usize>) {
@@ -485,14 +499,14 @@ impl UserAgent {
         };
         // A configuration without servers sends to nowhere: an address that refuses.
         let nowhere = Target::Address {
-            transport: crate::header::TransportKind::Tcp,
+            transport: TransportKind::Tcp,
             addr: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
         };
         (target.unwrap_or(nowhere), Some(self.current))
     }
 
-    fn default_transport(&self) -> crate::header::TransportKind {
-        self.server(self.current).map_or(crate::header::TransportKind::Udp, |s| s.transport)
+    fn default_transport(&self) -> TransportKind {
+        self.server(self.current).map_or(TransportKind::Udp, |s| s.transport)
     }
 
     fn flow_uri(&self) -> Uri {
@@ -567,7 +581,7 @@ impl UserAgent {
     fn advance(&mut self) {
         self.flow = None;
         self.current = (self.current + 1) % self.config.servers.len().max(1);
-        self.flow = self.server(self.current).and_then(|s| self.endpoint.flow_to(s.transport, s.addr));
+        self.flow = self.server_target(self.current).and_then(|target| self.endpoint.flow_for(&target));
     }
 
     /// The server said nothing: the next one is in use from now on, and gets our registration.
@@ -655,7 +669,7 @@ impl UserAgent {
         }
         entry.redirected = true;
         entry.server = None;
-        let transport = uri.transport().unwrap_or(crate::header::TransportKind::Udp);
+        let transport = uri.transport().unwrap_or(TransportKind::Udp);
         let cseq = entry.draft.cseq_value().map_or(1, |cseq| cseq.number) + 1;
         entry.draft = self.numbers.number(entry.draft.clone().cseq(cseq));
         entry.proof = Proof::default();

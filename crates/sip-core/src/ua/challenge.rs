@@ -1,11 +1,12 @@
 //! Answering challenges: the same request again, with a proof of the password; and the server's own proof.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{Registration, RequestId, SendError, UaEvent, UserAgent};
 use crate::auth::{Kind, ServerProof};
 use crate::build::RequestDraft;
-use crate::endpoint::{ClientTransactionId, FlowId, Target};
+use crate::endpoint::{ClientTransactionId, FlowId, PeerIdentity, PeerName, Target};
 use crate::header::{Method, TransportKind};
 use crate::message::Response;
 use crate::transport::ListenAddr;
@@ -130,11 +131,12 @@ impl UserAgent {
     fn is_configured(&self, target: &Target) -> bool {
         let (transport, addr, proved) = match target {
             Target::Address { transport, addr } => (*transport, *addr, true),
-            Target::Server { addr, name } => (TransportKind::Tls, *addr, *name == addr.ip().into()),
+            Target::Server { addr, name } => (TransportKind::Tls, *addr, self.is_server_name(name, *addr)),
             Target::Flow(flow) => match self.endpoint.flow_info(*flow) {
                 Some(info) => {
-                    let name = info.remote.ip().into();
-                    let proved = self.endpoint.peer(*flow).is_some_and(|peer| peer.proves(&name));
+                    let mut names =
+                        self.endpoint.peer(*flow).map(PeerIdentity::names).unwrap_or_default().iter();
+                    let proved = names.any(|name| self.is_server_name(name, info.remote));
                     (info.transport, info.remote, proved || info.transport != TransportKind::Tls)
                 }
                 None => return false,
@@ -147,5 +149,10 @@ impl UserAgent {
             same && server.addr == addr
         };
         proved && self.config.servers.iter().any(ours)
+    }
+
+    /// Whether a server of ours at this address has this name.
+    fn is_server_name(&self, name: &PeerName, addr: SocketAddr) -> bool {
+        self.config.server_name.as_ref() == Some(name) || *name == addr.ip().into()
     }
 }

@@ -1,6 +1,7 @@
 //! Handshakes: of connections that we open, each in the task that opens it, and of accepted ones, counted.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -59,7 +60,8 @@ impl Handshakes {
         self.newest
     }
 
-    /// Notes one that began; gives up the oldest if there are more than `limit`, and says whose it was.
+    /// Notes one that began; if there are more than `limit`, gives up the oldest of the address that has most of them under
+    /// way, and says whose it was.
     pub(in crate::transport) fn began(
         &mut self,
         number: u64,
@@ -71,10 +73,19 @@ impl Handshakes {
         if self.under_way.len() <= limit.max(1) {
             return None;
         }
-        let (_, (whose, task)) = self.under_way.pop_first()?;
+        let number = self.oldest_of_busiest()?;
+        let (whose, task) = self.under_way.remove(&number)?;
         task.abort();
         self.stats.evicted += 1;
         Some(whose)
+    }
+
+    fn oldest_of_busiest(&self) -> Option<u64> {
+        let mut by_address: HashMap<IpAddr, (usize, Reverse<u64>)> = HashMap::new();
+        for (number, (from, _)) in &self.under_way {
+            by_address.entry(*from).or_insert((0, Reverse(*number))).0 += 1;
+        }
+        by_address.into_values().max().map(|(_, Reverse(oldest))| oldest)
     }
 
     /// Notes one that is over; `None` if it had been given up.

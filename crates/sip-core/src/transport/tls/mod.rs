@@ -18,8 +18,8 @@
 //! # Limits
 //!
 //! The handshake counts into [`TransportConfig::connect_timeout`]. Handshakes of accepted connections count as connections
-//! of their peer, and at most [`TransportConfig::max_handshakes`] are under way; beyond, the oldest is given up: honest
-//! ones are over long before it is their turn.
+//! of their peer, and at most [`TransportConfig::max_handshakes`] are under way; beyond, the oldest of the address that has
+//! most of them is given up: honest ones are over long before it is their turn.
 //!
 //! # Examples
 //!

@@ -514,6 +514,19 @@ async fn half_open_handshakes_are_bounded() {
     open(&mut server_a, &mut client_a, at(addr, "conf.example.com")).await;
     assert_eq!(server_a.tls_stats().under_way, 1);
 
+    // Who floods gives way to others, not they to him.
+    let (mut server_c, addr) = server(settings(ours.clone()).with_max_handshakes(2)).await;
+    let elsewhere = tokio::net::TcpSocket::new_v4().unwrap();
+    elsewhere.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut patient = elsewhere.connect(addr).await.unwrap();
+    let flood = [TcpStream::connect(addr).await.unwrap(), TcpStream::connect(addr).await.unwrap()];
+    assert_eq!(until_failed(&mut server_c, 1).await.under_way, 2);
+    assert_eq!(patient.try_read(&mut [0; 1]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    let [mut first, _second] = flood;
+    assert_eq!(first.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    patient.write_all(b"no handshake").await.unwrap();
+    assert_eq!(until_failed(&mut server_c, 2).await.last_failure, Some(TlsFailure::NotTls));
+
     let (mut server_b, addr) = server(settings(ours).with_max_connections_per_peer(2)).await;
     let first = TcpStream::connect(addr).await.unwrap();
     let second = TcpStream::connect(addr).await.unwrap();
