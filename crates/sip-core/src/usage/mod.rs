@@ -440,8 +440,7 @@ impl Usages {
 
     /// Takes the dialog away once no usage is left (RFC 5057 section 4).
     fn leave_dialog(&mut self, key: Key) {
-        let left =
-            self.dialogs.get(key).is_some_and(|entry| entry.invite.is_none() && entry.subs().is_empty());
+        let left = self.dialogs.get(key).is_some_and(|entry| entry.invite.is_none() && entry.subs.is_empty());
         if left {
             self.timers.set(Who::Talk(key), None);
             self.dialogs.remove(key);
@@ -451,7 +450,7 @@ impl Usages {
     /// Ends all usages of a dialog.
     fn end_dialog(&mut self, key: Key, cause: Cause, cx: &mut Cx<'_>) {
         let Some(entry) = self.dialogs.get(key) else { return };
-        let (invite, subs) = (entry.invite, entry.subs().to_vec());
+        let (invite, subs) = (entry.invite, entry.subs.clone());
         if let Some(id) = invite {
             self.end_invite(id, cause, cx);
         }

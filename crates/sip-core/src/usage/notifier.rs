@@ -200,7 +200,7 @@ impl Usages {
         let role = Role::Notifier(Box::new(own));
         let id = SubscriptionId(self.subs.insert(Subscription { event, dialog: Some(key), role }));
         if let Some(entry) = self.dialogs.get_mut(key) {
-            entry.add_sub(id);
+            entry.subs.push(id);
         }
         self.settle_sub(id);
         self.tell(SubscriptionEvent::Incoming { id, flow, request, expires_s });

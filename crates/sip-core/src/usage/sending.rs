@@ -43,6 +43,15 @@ pub(super) struct ServerUse {
     pub(super) request: Option<Request>,
 }
 
+/// A request of theirs that is being answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open<'a> {
+    pub(super) id: InviteId,
+    pub(super) key: Key,
+    pub(super) tx: ServerTransactionId,
+    pub(super) request: &'a Request,
+}
+
 /// What they asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -233,9 +242,11 @@ impl Usages {
             Asked::Invite | Asked::Other => {
                 cx.respond(tx, payload.into_response(ResponseDraft::to(&request, status)));
             }
-            Asked::Reinvite => self.answer_reinvite(id, key, tx, &request, status, payload, cx),
-            Asked::Update => self.answer_update(id, key, tx, &request, status, payload, cx),
-            Asked::Prack => self.answer_prack(id, key, tx, &request, status, payload, cx),
+            Asked::Reinvite => {
+                self.answer_reinvite(Open { id, key, tx, request: &request }, status, payload, cx)
+            }
+            Asked::Update => self.answer_update(Open { id, key, tx, request: &request }, status, payload, cx),
+            Asked::Prack => self.answer_prack(Open { id, key, tx, request: &request }, status, payload, cx),
         }
         Ok(())
     }

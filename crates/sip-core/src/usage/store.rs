@@ -145,7 +145,7 @@ impl Usages {
             entry.fixed = target.map(Box::new);
             entry.invite = restored.invite;
             for id in &restored.subscriptions {
-                entry.add_sub(*id);
+                entry.subs.push(*id);
             }
         }
         Ok(restored)
@@ -165,7 +165,7 @@ impl Usages {
                     elapsed_s: u32::try_from(session.elapsed(now).as_secs()).unwrap_or(u32::MAX),
                 }),
             });
-        let subs = entry.subs().iter().filter_map(|id| self.subs.get(id.0));
+        let subs = entry.subs.iter().filter_map(|id| self.subs.get(id.0));
         let subscriptions = subs.filter_map(|sub| StoredSubscription::of(sub, now)).collect();
         Some(DialogUsages {
             version: VERSION,

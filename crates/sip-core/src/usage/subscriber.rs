@@ -79,7 +79,7 @@ impl Usages {
         let role = Role::Subscriber(Box::new(own));
         let id = SubscriptionId(self.subs.insert(Subscription { event, dialog: Some(key), role }));
         if let Some(entry) = self.dialogs.get_mut(key) {
-            entry.add_sub(id);
+            entry.subs.push(id);
         }
         self.resubscribe(id, expires_s, cx);
         self.settle_sub(id);
@@ -215,7 +215,7 @@ impl Usages {
     fn join_dialog(&mut self, id: SubscriptionId, dialog: &Dialog, flow: FlowId) -> Key {
         let key = self.dialogs.insert(dialog, Some(flow));
         if let Some(entry) = self.dialogs.get_mut(key) {
-            entry.add_sub(id);
+            entry.subs.push(id);
         }
         if let Some(sub) = self.subs.get_mut(id.0) {
             sub.dialog = Some(key);

@@ -111,7 +111,7 @@ impl Usages {
 
     /// The subscription of this role in a dialog that an Event header means (RFC 6665 section 8.2.1).
     pub(super) fn sub_in(&self, key: Key, event: &EventHeader, notifier: bool) -> Option<SubscriptionId> {
-        let subs = self.dialogs.get(key)?.subs();
+        let subs = &self.dialogs.get(key)?.subs;
         subs.iter().copied().find(|id| {
             self.subs.get(id.0).is_some_and(|sub| {
                 matches!(sub.role, Role::Notifier(_)) == notifier && sub.event.matches(event)
@@ -129,8 +129,8 @@ impl Usages {
             self.sub_tags.remove(&tag);
         }
         if let Some(key) = sub.dialog {
-            if let Some(subs) = self.dialogs.get_mut(key).and_then(|entry| entry.subs.as_deref_mut()) {
-                subs.retain(|own| *own != id);
+            if let Some(entry) = self.dialogs.get_mut(key) {
+                entry.subs.retain(|own| *own != id);
             }
             self.leave_dialog(key);
         }

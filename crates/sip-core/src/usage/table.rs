@@ -158,7 +158,7 @@ pub(super) struct Entry {
     next: Option<Key>,
     pub(super) invite: Option<InviteId>,
     pub(super) talk: Option<Box<Talk>>,
-    pub(super) subs: Option<Box<Vec<SubscriptionId>>>,
+    pub(super) subs: Vec<SubscriptionId>,
 }
 
 impl Entry {
@@ -168,14 +168,6 @@ impl Entry {
 
     pub(super) fn offer(&self) -> Offer {
         self.talk.as_ref().map_or(Offer::Stable, |talk| talk.offer)
-    }
-
-    pub(super) fn subs(&self) -> &[SubscriptionId] {
-        self.subs.as_ref().map_or(&[], |subs| subs.as_slice())
-    }
-
-    pub(super) fn add_sub(&mut self, id: SubscriptionId) {
-        self.subs.get_or_insert_default().push(id);
     }
 }
 
@@ -197,7 +189,7 @@ impl Dialogs {
             next,
             invite: None,
             talk: None,
-            subs: None,
+            subs: Vec::new(),
         });
         self.tags.insert(tag, key);
         key

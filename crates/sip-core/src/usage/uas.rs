@@ -1,6 +1,6 @@
 //! INVITEs of theirs: ringing, reliable provisional responses, the final answer, its ACK (RFC 3261 section 13.3, RFC 3262).
 
-use super::sending::{Asked, ServerUse};
+use super::sending::{Asked, Open, ServerUse};
 use super::table::Offer;
 use super::*;
 use crate::NameAddr;
@@ -8,6 +8,9 @@ use crate::header::{RAck, Require};
 
 /// RFC 3262 section 3: the first RSeq is below 2^31.
 const FIRST_RSEQ_BELOW: u64 = (1 << 31) - 1;
+
+/// RFC 3261 section 13.3.1.1: proxies give up a call of which they hear nothing for three minutes.
+const AGAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// An INVITE without final answer.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(super) struct Ringing {
     /// The 2xx that waits for it.
     held: Option<ResponseDraft>,
     next_rseq: u32,
+    /// The last plain provisional response, and when to say it again.
+    said: Option<(ResponseDraft, Instant)>,
 }
 
 /// A reliable provisional response under way.
@@ -39,7 +44,9 @@ struct Unacked {
 
 impl Ringing {
     pub(super) fn deadline(&self) -> Instant {
-        self.unacked.as_ref().map_or(self.by, |unacked| unacked.at.min(unacked.until).min(self.by))
+        let unacked = self.unacked.as_ref().map(|unacked| unacked.at.min(unacked.until));
+        let said = self.said.as_ref().map(|(_, at)| *at);
+        [unacked, said].into_iter().flatten().fold(self.by, Instant::min)
     }
 }
 
@@ -87,7 +94,11 @@ impl Usages {
         let draft = payload.into_response(draft);
         let cx = &mut Cx { ep, now };
         if !reliable {
-            cx.respond(tx, draft);
+            cx.respond(tx, draft.clone());
+            if let Some(ringing) = self.ringing_mut(id) {
+                ringing.said = Some((draft, now + AGAIN_EVERY));
+            }
+            self.settle(id);
             return Ok(());
         }
         if let Some(ringing) = self.ringing_mut(id) {
@@ -214,6 +225,7 @@ impl Usages {
             queue: VecDeque::new(),
             held: None,
             next_rseq,
+            said: None,
         };
         let id = InviteId(self.invites.insert(Invite {
             dialog: Some(key),
@@ -263,7 +275,7 @@ impl Usages {
                 if let Some(request) = request {
                     self.servers.remove(&tx);
                     self.timers.set(Who::Server(tx), None);
-                    self.answer_reinvite(id, key, tx, &request, 487, Payload::none(), cx);
+                    self.answer_reinvite(Open { id, key, tx, request: &request }, 487, Payload::none(), cx);
                     self.emit(InviteEvent::Withdrawn { id, tx });
                 }
             }
@@ -307,6 +319,10 @@ impl Usages {
             cx.respond(ringing.tx, draft);
         } else if ringing.by <= cx.now {
             return self.refuse_invite(id, 480, Payload::none(), Cause::RingTimeout, cx);
+        } else if let Some((draft, at)) = ringing.said.as_mut().filter(|(_, at)| *at <= cx.now) {
+            *at = cx.now + AGAIN_EVERY;
+            let draft = draft.clone();
+            cx.respond(ringing.tx, draft);
         }
         self.settle(id);
     }
@@ -453,16 +469,8 @@ impl Usages {
         cx.respond(tx, ResponseDraft::to(request, status));
     }
 
-    pub(super) fn answer_prack(
-        &mut self,
-        id: InviteId,
-        key: Key,
-        tx: ServerTransactionId,
-        request: &Request,
-        status: u16,
-        payload: Payload,
-        cx: &mut Cx<'_>,
-    ) {
+    pub(super) fn answer_prack(&mut self, open: Open<'_>, status: u16, payload: Payload, cx: &mut Cx<'_>) {
+        let Open { id, key, tx, request } = open;
         cx.respond(tx, payload.into_response(ResponseDraft::to(request, status)));
         if let Some(entry) = self.dialogs.get_mut(key) {
             let talk = entry.talk();

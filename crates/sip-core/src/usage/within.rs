@@ -1,6 +1,6 @@
 //! Requests of the other end inside a dialog: who gets them, glare, target refresh (RFC 3261 sections 12.2.2 and 14.2, RFC 3311).
 
-use super::sending::{Asked, ServerUse};
+use super::sending::{Asked, Open, ServerUse};
 use super::table::Offer;
 use super::*;
 
@@ -25,11 +25,9 @@ impl Usages {
         entry.flow = Some(flow);
         match request.method() {
             Method::Notify => return self.on_notify_within(key, tx, request, cx),
-            Method::Subscribe => {
-                if self.subscribable(key, &request) {
-                    self.on_subscribe(Some(key), tx, flow, request, cx);
-                    return None;
-                }
+            Method::Subscribe if self.subscribable(key, &request) => {
+                self.on_subscribe(Some(key), tx, flow, request, cx);
+                return None;
             }
             _ => {}
         }
@@ -207,7 +205,7 @@ impl Usages {
         }
         self.note_methods(id, &request);
         if !offer {
-            self.answer_update(id, key, tx, &request, 200, Payload::none(), cx);
+            self.answer_update(Open { id, key, tx, request: &request }, 200, Payload::none(), cx);
             return self.emit(InviteEvent::Updated { id, tx: None, request });
         }
         if let Some(entry) = self.dialogs.get_mut(key) {
@@ -234,16 +232,8 @@ impl Usages {
         SessionTimer::from_request(request, config, now).err().map(|error| error.response(request))
     }
 
-    pub(super) fn answer_reinvite(
-        &mut self,
-        id: InviteId,
-        key: Key,
-        tx: ServerTransactionId,
-        request: &Request,
-        status: u16,
-        payload: Payload,
-        cx: &mut Cx<'_>,
-    ) {
+    pub(super) fn answer_reinvite(&mut self, open: Open<'_>, status: u16, payload: Payload, cx: &mut Cx<'_>) {
+        let Open { id, key, tx, request } = open;
         let session = payload.is_session(&self.config);
         let success = (200..300).contains(&status);
         if let Some(entry) = self.dialogs.get_mut(key) {
@@ -264,19 +254,11 @@ impl Usages {
             server.request = None;
         }
         self.timers.set(Who::Server(tx), Some(cx.now + cx.give_up() * 2));
-        self.respond_to_refresh(id, key, tx, request, status, payload, cx);
+        self.respond_to_refresh(open, status, payload, cx);
     }
 
-    pub(super) fn answer_update(
-        &mut self,
-        id: InviteId,
-        key: Key,
-        tx: ServerTransactionId,
-        request: &Request,
-        status: u16,
-        payload: Payload,
-        cx: &mut Cx<'_>,
-    ) {
+    pub(super) fn answer_update(&mut self, open: Open<'_>, status: u16, payload: Payload, cx: &mut Cx<'_>) {
+        let Open { id, key, tx, request } = open;
         if let Some(talk) = self.dialogs.get_mut(key).and_then(|entry| entry.talk.as_deref_mut())
             && talk.their_update.take_if(|asked| *asked == tx).is_some()
         {
@@ -284,7 +266,7 @@ impl Usages {
             talk.exchanged |= (200..300).contains(&status);
         }
         if (200..300).contains(&status) {
-            self.respond_to_refresh(id, key, tx, request, status, payload, cx);
+            self.respond_to_refresh(open, status, payload, cx);
         } else {
             cx.respond(tx, payload.into_response(ResponseDraft::to(request, status)));
         }
@@ -293,16 +275,8 @@ impl Usages {
     }
 
     /// A 2xx of ours to a target refresh: target, route where it is repaired, session timer.
-    fn respond_to_refresh(
-        &mut self,
-        id: InviteId,
-        key: Key,
-        tx: ServerTransactionId,
-        request: &Request,
-        status: u16,
-        payload: Payload,
-        cx: &mut Cx<'_>,
-    ) {
+    fn respond_to_refresh(&mut self, open: Open<'_>, status: u16, payload: Payload, cx: &mut Cx<'_>) {
+        let Open { id, key, tx, request } = open;
         self.refresh_by_request(key, request);
         let mut draft = payload.into_response(self.able_in(key, request, status));
         if let Some(config) = self.config.session

@@ -137,6 +137,17 @@ fn refusal_table() {
     assert_eq!(net.told(B), ["incoming", "ended local reject 302"]);
 }
 
+/// RFC 3261 section 13.3.1.1: who rings says so every minute.
+#[test]
+fn ringing_is_said_again() {
+    let mut net = Net::new(1);
+    net.call();
+    let b = net.incoming(B);
+    net.on(B, |u, ep, now| u.ring(b, 180, Payload::none(), false, ep, now).unwrap());
+    net.run(secs(150));
+    assert_eq!(net.told(A), ["180", "180", "180"]);
+}
+
 /// Whoever is asked and does not answer: 480 after the time for it.
 #[test]
 fn unanswered_invite_ends() {
@@ -306,6 +317,7 @@ fn idle_calls_are_small() {
         let usages = &net.nodes[node].usages;
         assert_eq!((usages.invites(), usages.dialogs(), usages.pending()), (200, 200, 0));
         let each = usages.bytes_at_rest() / 200;
+        println!("{each} bytes for an idle call");
         assert!(each <= 1024, "{each} bytes");
     }
 }

@@ -216,7 +216,7 @@ fn target_refresh() {
     let mut net = Net::new(1);
     let (a, b) = net.stands();
     assert_eq!(net.nodes[B].usages.dialog(b).unwrap().remote_target(), &uri(A));
-    let elsewhere = format!("<sip:a@192.0.2.1:5060;moved>");
+    let elsewhere = "<sip:a@192.0.2.1:5060;moved>";
     let moved = Payload::none().header("X-Unused", "1");
     net.on(A, |u, ep, now| u.send(a, Method::Info, moved, ep, now).unwrap());
     net.settle();
