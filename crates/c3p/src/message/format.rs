@@ -1,5 +1,8 @@
 //! How a text is to look: the parameter `msgr`, and HTML as plain text.
 
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, Engine as _};
 use serde::{Deserialize, Serialize};
 
 /// How a plain text is to look: the line `X-MMS-IM-Format`, which travels in the parameter `msgr` as base64 of UTF-16.
@@ -35,7 +38,7 @@ impl ImFormat {
     /// Reads the value of the parameter; padding may be missing. `None` if it is not such a line.
     #[must_use]
     pub fn from_parameter(value: &str) -> Option<Self> {
-        let bytes = decode(value)?;
+        let bytes = BASE64.decode(value.trim()).ok()?;
         let (pairs, []) = bytes.as_chunks::<2>() else { return None };
         let text: String = char::decode_utf16(pairs.iter().map(|pair| u16::from_le_bytes(*pair)))
             .collect::<Result<_, _>>()
@@ -74,7 +77,7 @@ impl ImFormat {
         let color = self.color.map(|color| format!(" CO={color:x};")).unwrap_or_default();
         let line = format!("{LINE}{font} EF={effects};{color} PF=0; RL=0\r\n\r\n");
         let bytes: Vec<u8> = line.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        encode(&bytes)
+        BASE64.encode(bytes)
     }
 }
 
@@ -114,43 +117,14 @@ fn hex_pair(text: &[u8]) -> Option<u8> {
     Some(high * 16 + low)
 }
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Base64 (RFC 4648 section 4) without padding: the value stands in a parameter.
-fn encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let word =
-            chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for at in 0..=chunk.len() {
-            let index = (word >> (18 - 6 * at)) & 63;
-            out.push(char::from(ALPHABET[index as usize]));
-        }
-    }
-    out
-}
-
-/// Base64 with or without padding.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim().trim_end_matches('=').as_bytes();
-    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    for chunk in text.chunks(4) {
-        let mut word = 0_u32;
-        for byte in chunk {
-            let value = ALPHABET.iter().position(|known| known == byte)?;
-            word = word << 6 | u32::try_from(value).ok()?;
-        }
-        let bytes = match chunk.len() {
-            4 => 3,
-            3 => 2,
-            2 => 1,
-            _ => return None,
-        };
-        word <<= 6 * (4 - chunk.len());
-        out.extend_from_slice(&word.to_be_bytes()[1..=bytes]);
-    }
-    Some(out)
-}
+/// Base64 as it stands in a parameter: written without padding, read with or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// The text of an HTML fragment: tags dropped, line breaks where they break lines, the common entities undone.
 ///

@@ -161,6 +161,10 @@ impl<'a> Reader<'a> {
             return fail(ErrorKind::TooLarge, limits.bytes);
         }
         let body = body.strip_prefix(BOM).unwrap_or(body);
+        // quick-xml would skip another one.
+        if body.starts_with(BOM) {
+            return fail(ErrorKind::Syntax, 0);
+        }
         let text = match std::str::from_utf8(body) {
             Ok(text) => text,
             Err(error) => return fail(ErrorKind::NotUtf8, error.valid_up_to()),
