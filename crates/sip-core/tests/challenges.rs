@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use sip_core::auth::{Accounts, Authorization, Credentials, DigestServer, Verdict};
 use sip_core::endpoint::UnreachableReason;
-use sip_core::ua::{RequestId, Routing, UaEvent, UserAgent, UserAgentConfig};
+use sip_core::ua::{RequestId, Routing, SendError, UaEvent, UserAgent, UserAgentConfig};
 use sip_core::{
     Dialog, Endpoint, EndpointConfig, FlowId, FlowInfo, Limits, Message, Method, NameAddr, Request,
     RequestDraft, ResponseDraft, SeededIds, Target, TransportInput, TransportKind, Uri,
@@ -103,6 +103,13 @@ impl World {
         let draft = if request.to().tag().is_none() { draft.to_tag("f1") } else { draft };
         self.answer(flow, draft.header("Contact", format!("<{CONFERENCE}>")));
         verdict
+    }
+
+    /// What one request is answered with, by hand: what is sent next, and what the application is told.
+    fn answered(&mut self, draft: ResponseDraft, flow: FlowId) -> (Vec<(FlowId, Request)>, Option<UaEvent>) {
+        self.answer(flow, draft.to_tag("f1"));
+        let event = self.ua.poll_event(self.now);
+        (self.sent(), event)
     }
 
     /// Serves until nothing more is sent: what was sent, with its verdict, and how it ended.
@@ -274,4 +281,70 @@ fn the_next_server_asks_again() {
     let id = t.ua.send(invite, Routing::Outbound, t.now);
     let (served, ends) = t.run();
     assert_eq!((numbers(&served), ends), (vec![1, 2], vec![(id, 200)]));
+}
+
+/// RFC 3261 section 22.3: a proxy that forked collected challenges of servers and proxies; all are answered at once, and
+/// one that comes later too.
+#[test]
+fn a_forked_challenge_is_answered_in_whole() {
+    let mut t = World::new("secret");
+    let invite = t.invite();
+    let id = t.ua.send(invite, Routing::Outbound, t.now);
+    let (flow, request) = t.sent().remove(0);
+    let ask = |nonce: &str| {
+        format!("Digest realm=\"example.com\", nonce=\"{nonce}\", qop=\"auth\", algorithm=SHA-256")
+    };
+    let draft = ResponseDraft::to(&request, 407)
+        .header("WWW-Authenticate", ask("w"))
+        .header("Proxy-Authenticate", ask("p"))
+        .header("WWW-Authenticate", "Digest realm=\"other.example.net\", nonce=\"x\"");
+    let (sent, event) = t.answered(draft, flow);
+    assert!(event.is_none(), "{event:?}");
+    let [(_, second)] = &sent[..] else { panic!("{sent:?}") };
+    let answers = |request: &Request, name: &str| request.headers().get_all(name).count();
+    assert_eq!((answers(second, "Authorization"), answers(second, "Proxy-Authorization")), (1, 1));
+    // The same proxy again: it did not take the answer. That is the end, also for the other one.
+    let draft = ResponseDraft::to(second, 407).header("Proxy-Authenticate", ask("p2"));
+    let (sent, event) = t.answered(draft, flow);
+    assert!(sent.is_empty());
+    assert!(
+        matches!(event, Some(UaEvent::Response { id: of, response }) if of == id && response.status() == 407)
+    );
+}
+
+/// RFC 7616 section 3.5: the next nonce is used without being asked; a server that pretends to know the password is not
+/// believed.
+#[test]
+fn servers_prove_themselves_too() {
+    let mut t = World::new("secret");
+    let options = |t: &mut World| {
+        let uri = Uri::parse("sip:example.com").unwrap();
+        let draft = RequestDraft::new(Method::Options, uri.clone())
+            .from(t.ua.new_from())
+            .to(NameAddr::new(uri))
+            .call_id("options")
+            .cseq(1);
+        t.ua.send(draft, Routing::Outbound, t.now)
+    };
+    t.ua.register(t.now);
+    t.run();
+    let name = |flow: FlowId| format!("{flow:?}");
+    options(&mut t);
+    let (flow, request) = t.sent().remove(0);
+    t.server.check(&request, &name(flow), &t.accounts, t.now);
+    t.now += std::time::Duration::from_secs(400);
+    let info = t.server.info(&request, &name(flow), &t.accounts, &mut t.ids, t.now).unwrap();
+    let ok = ResponseDraft::to(&request, 200).header("Authentication-Info", info.to_string());
+    let (_, event) = t.answered(ok, flow);
+    assert!(matches!(event, Some(UaEvent::Response { response, .. }) if response.status() == 200));
+    let id = options(&mut t);
+    let (flow, request) = t.sent().remove(0);
+    let Some(Authorization(answers)) = request.header().unwrap() else { panic!() };
+    assert_eq!((Some(&answers[0].nonce), count(&request)), (info.next_nonce.as_ref(), Some(1)));
+    assert!(matches!(t.server.check(&request, &name(flow), &t.accounts, t.now), Verdict::Accepted { .. }));
+    let mut info = t.server.info(&request, &name(flow), &t.accounts, &mut t.ids, t.now).unwrap();
+    info.rspauth = Some("0".repeat(64));
+    let ok = ResponseDraft::to(&request, 200).header("Authentication-Info", info.to_string());
+    let (_, event) = t.answered(ok, flow);
+    assert!(matches!(event, Some(UaEvent::Failed { id: of, error: SendError::Impostor }) if of == id));
 }

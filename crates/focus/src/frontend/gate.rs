@@ -9,10 +9,12 @@
 //! - Without a proof only requests inside a dialog pass that was begun or used with a proof on the same connection, by the
 //!   same user, with nobody between.
 //! - A nonce is good on one connection, and an answer to it once: what was captured has no effect when it is sent again.
+//! - Who guesses passwords waits, longer each time. What came through a hop counts for the user alone, not for the hop.
 //!
 //! Not here: what a user may do (module `conference`), the hashes (`sip_core::auth`).
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -58,10 +60,12 @@ impl Gate {
 
     /// Why a request does not pass; `None` lets it in.
     ///
+    /// - `address`: where it came from, if nobody stands between.
     /// - `room`: bytes that challenges may take.
     fn judge(
         &mut self,
         incoming: &Incoming,
+        address: Option<IpAddr>,
         mut room: usize,
         ids: &mut dyn IdSource,
         now: Instant,
@@ -72,7 +76,7 @@ impl Gate {
         }
         // The number of a connection is never given twice.
         let flow = format!("{:?}", incoming.flow);
-        let verdict = self.server.check(request, &flow, &self.accounts, now);
+        let verdict = self.server.check_from(request, &flow, address, &self.accounts, now);
         let known = known(incoming);
         let stale = match verdict {
             Verdict::Accepted { user } if user_key(&format!("sip:{user}")) == known.3 => {
@@ -84,6 +88,10 @@ impl Gate {
             }
             Verdict::Malformed => {
                 return Some(Refusal::new(400, SIP_LAYER, "Authorization cannot be read"));
+            }
+            Verdict::Locked { wait } => {
+                let refusal = Refusal::new(403, SIP_LAYER, "Too many wrong passwords");
+                return Some(refusal.with("Retry-After", wait.as_secs().max(1).to_string()));
             }
             Verdict::Missing | Verdict::Stale if self.is_known(request, &known) => return None,
             Verdict::Stale => true,
@@ -106,8 +114,7 @@ impl Gate {
     }
 
     fn is_known(&mut self, request: &Request, known: &Known) -> bool {
-        let direct = request.headers().values("Via").nth(1).is_none();
-        if !direct || request.to().tag().is_none() {
+        if !is_direct(request) || request.to().tag().is_none() {
             return false;
         }
         if self.young.contains(known) {
@@ -128,6 +135,11 @@ impl Gate {
     }
 }
 
+/// Whether it came from its sender with nobody between.
+fn is_direct(request: &Request) -> bool {
+    request.headers().values("Via").nth(1).is_none()
+}
+
 fn known(incoming: &Incoming) -> Known {
     let request = &incoming.request;
     let tag = request.from().tag().unwrap_or_default().to_owned();
@@ -141,12 +153,13 @@ impl FrontEndCore {
         if is_free(&incoming.request) {
             return true;
         }
-        let udp =
-            self.endpoint.flow_info(incoming.flow).is_some_and(|info| info.transport == TransportKind::Udp);
+        let info = self.endpoint.flow_info(incoming.flow);
+        let udp = info.as_ref().is_some_and(|info| info.transport == TransportKind::Udp);
+        let address = info.filter(|_| is_direct(&incoming.request)).map(|info| info.remote.ip());
         // The sender of a datagram may be forged: the answer stays below three times its length. Besides the challenges
         // and what it repeats, it has a status line, a tag and diagnostics.
         let room = if udp { (2 * incoming.request.raw().len()).saturating_sub(200) } else { usize::MAX };
-        match gate.judge(incoming, room, self.endpoint.ids(), now) {
+        match gate.judge(incoming, address, room, self.endpoint.ids(), now) {
             None => true,
             Some(refusal) => {
                 self.refuse(incoming, &refusal, now);

@@ -33,7 +33,7 @@ pub enum Verdict {
     },
     /// There is no answer in it to a challenge of ours: challenge it.
     Missing,
-    /// The password is right, but the nonce is over, used, or another flow's: challenge it with `stale`.
+    /// The nonce is over or another flow's, or it was used and the password is right: challenge it with `stale`.
     Stale,
     /// User, password or digest-uri are wrong: challenge it.
     Refused,
@@ -187,7 +187,8 @@ impl DigestServer {
         let Some(answer) = answers.into_iter().find(|answer| accounts.serves(&answer.realm)) else {
             return Verdict::Missing;
         };
-        let nonce = self.read_nonce(&answer.nonce, flow, now);
+        // What is no answer to a nonce of this flow proves nothing either way, and counts for nobody: its sender may be forged.
+        let Some(nonce) = self.read_nonce(&answer.nonce, flow, now) else { return Verdict::Stale };
         let proved = self.judge(&answer, nonce, request, accounts);
         let identity = identity(&answer, accounts);
         if let Some(wait) = self.guard.locked(&identity, address, now) {
@@ -197,13 +198,11 @@ impl DigestServer {
             self.guard.failed(&identity, address, now);
             return Verdict::Refused;
         };
-        match nonce.filter(|nonce| self.use_once(*nonce, &answer, session)) {
-            Some(_) => {
-                self.guard.succeeded(&identity, address, now);
-                Verdict::Accepted { user }
-            }
-            None => Verdict::Stale,
+        if !self.use_once(nonce, &answer, session) {
+            return Verdict::Stale;
         }
+        self.guard.succeeded(&identity, address, now);
+        Verdict::Accepted { user }
     }
 
     fn answers(&self, request: &Request) -> Result<Option<Vec<Answer>>, HeaderError> {
@@ -217,7 +216,7 @@ impl DigestServer {
     fn judge(
         &self,
         answer: &Answer,
-        nonce: Option<(u64, u64)>,
+        nonce: (u64, u64),
         request: &Request,
         accounts: &Accounts,
     ) -> Option<Proved> {
@@ -237,7 +236,7 @@ impl DigestServer {
             .then(|| answer.algorithm.session(ha1, &answer.nonce, &proof.cnonce));
         let mut right = is_response(answer, begins.as_ref().unwrap_or(ha1), Some(proof.nc), request);
         // A client may go on with the session that its first answer began, and change its own nonce.
-        let goes_on = nonce.and_then(|nonce| self.used.get(&nonce)?.session.as_ref());
+        let goes_on = self.used.get(&nonce).and_then(|used| used.session.as_ref());
         if let Some((of, algorithm, session)) = goes_on
             && Some(of.as_str()) == user
             && *algorithm == answer.algorithm

@@ -250,8 +250,8 @@ fn refusals_look_alike() {
         assert_eq!((t.check(&request, "1"), t.server.remembered()), (Verdict::Refused, 0), "{name}");
         assert_eq!(
             t.check(&request, "2"),
-            Verdict::Refused,
-            "a stranger does not learn whether a nonce is good"
+            Verdict::Stale,
+            "a stranger does not learn whether a password is good"
         );
     }
     let mut t = Scene::new();
@@ -508,7 +508,6 @@ fn odd_spellings() {
         assert_eq!(t.check(&read(&register().header("Authorization", line.as_str())), "1"), wanted, "{line}");
     }
     t.server = DigestServer::new(&mut t.ids, t.now).with_any_uri(true);
-    t.client.learn(Kind::Www, Challenge::new(REALM, "x", Algorithm::Md5));
     let fresh = t.challenge("1").nonce;
     let response = Algorithm::Md5.respond(&ha1, &fresh, Some(("00000001", "c")), "REGISTER", "(null)");
     let line = format!(
@@ -541,6 +540,10 @@ fn guessing_is_locked_out() {
         t.client = DigestClient::new(Credentials::new("alice@example.com", "open:sesame", REALM));
         t.challenge("1");
         let verdict = guess(&mut t);
+        // Who did not get the nonce is not counted, and learns nothing.
+        let request = t.request();
+        let elsewhere = t.server.check_from(&request, "2", address, &t.accounts, t.now);
+        assert_eq!(elsewhere, Verdict::Stale);
         if name.starts_with("alice") {
             assert_eq!(verdict, Verdict::Locked { wait });
             t.now += wait;

@@ -17,8 +17,11 @@ struct Login {
 
 impl Login {
     fn new(name: &str) -> Self {
-        let user = format!("{name}@example.com");
-        let credentials = Credentials::new(user, format!("{name}'s"), "example.com");
+        Self::with_password(name, &format!("{name}'s"))
+    }
+
+    fn with_password(name: &str, password: &str) -> Self {
+        let credentials = Credentials::new(format!("{name}@example.com"), password, "example.com");
         Self { digest: DigestClient::new(credentials), ids: SeededIds::new(9) }
     }
 
@@ -119,6 +122,29 @@ fn each_method_needs_a_proof() {
     }
     let life = nobody.initial(Method::Options, "sip:example.com");
     assert_eq!(nobody.ask(&mut world, life).status(), 200, "a sign of life is free");
+}
+
+/// Guessing: the first wrong passwords are refused, then even the right one has to wait; nobody else has to.
+#[test]
+fn guesses_are_locked_out() {
+    let (mut world, mut alice, _) = with_alice();
+    for (name, port) in [("bob", 7006), ("nobody", 7007)] {
+        let mut guesser = world.client(name, port, FE1);
+        let mut ask = |world: &mut World, password: String| {
+            let draft = guesser.initial(Method::Subscribe, CONFERENCE);
+            Login::with_password(name, &password).ask(&mut guesser, world, draft)
+        };
+        for n in 0..5 {
+            assert_eq!(ask(&mut world, n.to_string()).status(), 401, "{name}");
+        }
+        let locked = ask(&mut world, format!("{name}'s"));
+        assert_eq!((locked.status(), locked.headers().get("Retry-After")), (403, Some("2")), "{name}");
+    }
+    assert_eq!(alice.command(&mut world, lock(true)).status(), 202, "Alice was here before");
+    world.net.advance(secs(2));
+    let mut bob = world.client("bob", 7008, FE1);
+    let draft = bob.initial(Method::Subscribe, CONFERENCE);
+    assert_ne!(Login::new("bob").ask(&mut bob, &mut world, draft).status(), 401, "a lock ends");
 }
 
 /// In a dialog: nothing to prove on its own connection; everything on another one, and to another front end.

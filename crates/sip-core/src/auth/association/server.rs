@@ -15,7 +15,7 @@ use crate::auth::algorithm::hex;
 use crate::auth::ntlm::{
     AuthenticateMessage, ChallengeMessage, FileTime, Flags, NtHash, NtHashes, SessionKeys, TargetInfo,
 };
-use crate::auth::{Guard, Kind, keyed_hash};
+use crate::auth::{Guard, GuardConfig, Kind, keyed_hash, same};
 use crate::build::{RequestDraft, ResponseDraft};
 use crate::header::HeaderName;
 use crate::ids::IdSource;
@@ -213,7 +213,7 @@ impl AssociationServer {
             used: BTreeSet::new(),
             floor: 0,
             next: 0,
-            guard: Guard::new(super::super::GuardConfig::default()),
+            guard: Guard::new(GuardConfig::default()),
         }
     }
 
@@ -262,7 +262,7 @@ impl AssociationServer {
             Some([]) => {
                 let made = (self.millis(now), ids.next_u128() as u64);
                 let mut answer = self.params();
-                answer.opaque = Some(opaque(made));
+                answer.opaque = Some(self.opaque(made, flow));
                 answer.token = Some(self.message(made, flow).write());
                 AssociationVerdict::Continue { challenge: answer.write(Role::Server) }
             }
@@ -330,8 +330,11 @@ impl AssociationServer {
         now: Instant,
     ) -> AssociationVerdict {
         let Answered { kind, params, message, flow, address } = login;
-        let made = params.opaque.as_deref().and_then(read_opaque).filter(|made| self.is_open(*made, now));
-        let Some(made) = made else { return AssociationVerdict::Missing };
+        // Who did not see the challenge on this flow has not answered it: he is not counted for a guess.
+        let made = params.opaque.as_deref().and_then(|text| self.read_opaque(text, flow));
+        let Some(made) = made.filter(|made| self.is_open(*made, now)) else {
+            return AssociationVerdict::Missing;
+        };
         let (typed, domain) = (message.user(), message.domain());
         let seed = keyed_hash(&self.key, &[b"nobody", typed.as_bytes(), domain.as_bytes()]);
         let nobody = NtHash::dummy(&seed);
@@ -377,7 +380,7 @@ impl AssociationServer {
         }
         self.guard.succeeded(&identity, address, now);
         self.use_up(made);
-        let association = AssociationId(opaque(made));
+        let association = AssociationId(self.opaque(made, flow));
         self.insert(association.clone(), one);
         AssociationVerdict::Accepted { user, association }
     }
@@ -394,6 +397,19 @@ impl AssociationServer {
             false => info,
         };
         ChallengeMessage::new(nonce, Flags::OFFER, info)
+    }
+
+    fn opaque(&self, (at, random): Made, flow: &str) -> String {
+        let (at, random) = (at.to_be_bytes(), random.to_be_bytes());
+        let mac = keyed_hash(&self.key, &[b"opaque", &at, &random, flow.as_bytes()]);
+        hex(&at) + &hex(&random) + &hex(&mac[..8])
+    }
+
+    /// When it was made, if it was made here for this flow.
+    fn read_opaque(&self, text: &str, flow: &str) -> Option<Made> {
+        let part = |from: usize| u64::from_str_radix(text.get(from..from + 16)?, 16).ok();
+        let made = (part(0)?, part(16)?);
+        same(self.opaque(made, flow).as_bytes(), text.as_bytes()).then_some(made)
     }
 
     fn is_open(&self, made: Made, now: Instant) -> bool {
@@ -577,16 +593,6 @@ impl Association {
         }
         Ok(())
     }
-}
-
-fn opaque((made, random): Made) -> String {
-    hex(&made.to_be_bytes()) + &hex(&random.to_be_bytes())
-}
-
-fn read_opaque(text: &str) -> Option<Made> {
-    let part = |from: usize| u64::from_str_radix(text.get(from..from + 16)?, 16).ok();
-    let made = (part(0)?, part(16)?);
-    (opaque(made) == text).then_some(made)
 }
 
 impl fmt::Debug for AssociationServer {

@@ -483,10 +483,10 @@ fn challenges_are_bound() {
     let request = answered(&mut t);
     let (accounts, now) = (&t.accounts, t.now);
     let elsewhere = t.server.check_request(&request, "flow 8", None, accounts, &mut t.ids, now);
-    assert_eq!(elsewhere, AssociationVerdict::Refused);
+    assert_eq!(elsewhere, AssociationVerdict::Missing);
     let mut other = AssociationServer::new(config(), &mut SeededIds::new(77), TIME, now);
     let elsewhere = other.check_request(&request, FLOW, None, accounts, &mut t.ids, now);
-    assert_eq!(elsewhere, AssociationVerdict::Refused);
+    assert_eq!(elsewhere, AssociationVerdict::Missing);
     t.now += Duration::from_secs(61);
     assert_eq!(t.judge(&request), AssociationVerdict::Missing, "too late");
     t.client.reset();
