@@ -71,7 +71,10 @@ pub enum UriErrorKind {
 /// A URI as text, with its parts found.
 #[derive(Clone)]
 pub struct Uri {
-    text: ByteString,
+    /// The URI, or the header value that it is in.
+    within: ByteString,
+    /// Where in it.
+    span: Span,
     parts: Parts,
 }
 
@@ -123,12 +126,32 @@ impl Uri {
     /// ```
     pub fn parse(text: &str) -> Result<Self, UriError> {
         let parts = parse_parts(text.as_bytes())?;
-        Ok(Self { text: ByteString::from(text), parts })
+        Ok(Self::of_parts(ByteString::from(text), parts))
     }
 
     /// A text that was parsed, with its parts.
     pub(crate) fn of_parts(text: ByteString, parts: Parts) -> Self {
-        Self { text, parts }
+        let span = Span::new(0, text.len().min(TEXT_MAX));
+        Self { within: text, span, parts }
+    }
+
+    /// The same of a part of a value: one share of the message for both.
+    pub(crate) fn in_value(value: ByteString, span: Span, parts: Parts) -> Self {
+        Self { within: value, span, parts }
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The value that the URI is in, or the URI.
+    pub(crate) fn within(&self) -> &ByteString {
+        &self.within
+    }
+
+    /// The same value copied, into memory of its own.
+    pub(crate) fn with_value_detached(&self) -> Self {
+        Self { within: ByteString::from(&*self.within), span: self.span, parts: self.parts }
     }
 
     /// A URI for a socket address: `sip:user@192.0.2.1:5060;transport=tcp` (`sips` is never chosen).
@@ -150,19 +173,19 @@ impl Uri {
     /// The URI as it was received or built.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.span.of(&self.within)
     }
 
     /// The same as a shared text.
     #[must_use]
-    pub fn as_byte_string(&self) -> &ByteString {
-        &self.text
+    pub fn to_byte_string(&self) -> ByteString {
+        self.within.slice_ref(self.as_str())
     }
 
     /// The same URI in memory of its own: what outlives a message keeps a copy, not the message.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self { text: ByteString::from(&*self.text), parts: self.parts }
+        Self::of_parts(ByteString::from(self.as_str()), self.parts)
     }
 
     /// The scheme.
@@ -174,7 +197,7 @@ impl Uri {
     /// The user part, escapes kept, without a password; `None` when there is none, and for other schemes than SIP.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        let all = self.parts.user.of(&self.text);
+        let all = self.parts.user.of(self.as_str());
         let user = all.split(':').next().unwrap_or(all);
         (!self.parts.user.is_empty()).then_some(user)
     }
@@ -182,7 +205,7 @@ impl Uri {
     /// The host as written (IPv6 with brackets); empty for other schemes than SIP.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.parts.host.of(&self.text)
+        self.parts.host.of(self.as_str())
     }
 
     /// The port, when one is written.
@@ -194,7 +217,7 @@ impl Uri {
     /// The value of a URI parameter, escapes kept, `Some("")` for a flag. Names are compared without case and escapes.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
-        let plain = !name.contains('%') && !self.parts.params.of(&self.text).contains('%');
+        let plain = !name.contains('%') && !self.parts.params.of(self.as_str()).contains('%');
         if plain {
             return self.params().value_of(name);
         }
@@ -211,13 +234,13 @@ impl Uri {
     /// All URI parameters in order.
     #[must_use]
     pub fn params(&self) -> Params<'_> {
-        Params::new(self.parts.params.of(&self.text))
+        Params::new(self.parts.params.of(self.as_str()))
     }
 
     /// The headers, `name=value` pairs with `&` between them, escapes kept; empty when there are none.
     #[must_use]
     pub fn headers(&self) -> &str {
-        self.parts.headers.of(&self.text).trim_start_matches('?')
+        self.parts.headers.of(self.as_str()).trim_start_matches('?')
     }
 
     /// The `transport` parameter, when it names one that we speak.
@@ -274,7 +297,7 @@ impl Uri {
             text.push('@');
         }
         text.push_str(self.host());
-        Self::rebuilt(text, &self.text)
+        Self::rebuilt(text, self.as_str())
     }
 
     /// Whether both name the same resource by RFC 3261 section 19.1.4.
@@ -302,14 +325,14 @@ impl Uri {
         match a.scheme {
             Scheme::Tel | Scheme::Other => match (self.tel(), other.tel()) {
                 (Some(ours), Some(theirs)) => return ours.equivalent(theirs),
-                (Some(_) | None, _) => return self.text.eq_ignore_ascii_case(&other.text),
+                (Some(_) | None, _) => return self.as_str().eq_ignore_ascii_case(other.as_str()),
             },
             Scheme::Sip | Scheme::Sips => {}
         }
-        same_unescaped(a.user.of(&self.text), b.user.of(&other.text))
+        same_unescaped(a.user.of(self.as_str()), b.user.of(other.as_str()))
             && same_host(self.host(), other.host())
             && a.port == b.port
-            && same_headers(a.headers.of(&self.text), b.headers.of(&other.text))
+            && same_headers(a.headers.of(self.as_str()), b.headers.of(other.as_str()))
             && params_agree(self, other)
             && params_agree(other, self)
     }
@@ -320,8 +343,8 @@ impl Uri {
             Scheme::Sip | Scheme::Sips => (self.parts.params, self.parts.headers),
             Scheme::Tel | Scheme::Other => return self.clone(),
         };
-        let mut text = String::with_capacity(self.text.len() + 32);
-        text.push_str(&self.text[..usize::from(params.start)]);
+        let mut text = String::with_capacity(self.as_str().len() + 32);
+        text.push_str(&self.as_str()[..usize::from(params.start)]);
         for (kept, value) in self.params().filter(|(n, _)| !n.eq_ignore_ascii_case(name)) {
             text.push(';');
             text.push_str(kept);
@@ -331,18 +354,18 @@ impl Uri {
             }
         }
         push(&mut text);
-        text.push_str(headers.of(&self.text));
-        Self::rebuilt(text, &self.text)
+        text.push_str(headers.of(self.as_str()));
+        Self::rebuilt(text, self.as_str())
     }
 
     /// A text that we made of checked parts; should it not parse all the same, the fallback stands for it.
     fn rebuilt(text: String, fallback: &str) -> Self {
         let text = match parse_parts(text.as_bytes()) {
-            Ok(parts) => return Self { text: ByteString::from(text), parts },
+            Ok(parts) => return Self::of_parts(ByteString::from(text), parts),
             Err(_) => ByteString::from(fallback),
         };
         let parts = parse_parts(text.as_bytes()).unwrap_or(Parts::NONE);
-        Self { text, parts }
+        Self::of_parts(text, parts)
     }
 }
 
@@ -663,7 +686,7 @@ impl TryFrom<ByteString> for Uri {
 
     fn try_from(text: ByteString) -> Result<Self, UriError> {
         let parts = parse_parts(text.as_bytes())?;
-        Ok(Self { text, parts })
+        Ok(Self::of_parts(text, parts))
     }
 }
 

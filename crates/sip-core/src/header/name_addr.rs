@@ -26,7 +26,7 @@ use crate::uri::{self, Uri};
 /// ```
 #[derive(Clone)]
 pub struct NameAddr {
-    text: ByteString,
+    /// It has the text of the whole value.
     uri: Uri,
     display: Span,
     tag: Span,
@@ -41,20 +41,21 @@ impl NameAddr {
         Self::try_from(text.clone()).unwrap_or_else(|_| {
             // Only a URI at the length limit: without its brackets it still fits.
             let end = Span::new(uri.as_str().len(), uri.as_str().len());
-            Self { text: uri.as_byte_string().clone(), uri, display: Span::default(), tag: end, params: end }
+            let uri = Uri::of_parts(uri.to_byte_string(), *uri.parts());
+            Self { uri, display: Span::default(), tag: end, params: end }
         })
     }
 
     /// The same address with a display name; an empty one removes it.
     #[must_use]
     pub fn with_display(&self, name: &str) -> Self {
-        let mut text = String::with_capacity(self.text.len() + name.len() + 4);
+        let mut text = String::with_capacity(self.as_str().len() + name.len() + 4);
         if !name.is_empty() {
             lex::push_quoted(&mut text, name);
             text.push(' ');
         }
         self.push_uri(&mut text);
-        text.push_str(self.params.of(&self.text));
+        text.push_str(self.params.of(self.as_str()));
         self.rebuilt(text)
     }
 
@@ -67,7 +68,7 @@ impl NameAddr {
     /// The display name as written, without quotes, escapes kept; see [`NameAddr::display_text`].
     #[must_use]
     pub fn display(&self) -> Option<&str> {
-        let text = lex::unquote(self.display.of(&self.text));
+        let text = lex::unquote(self.display.of(self.as_str()));
         (!text.is_empty()).then_some(text)
     }
 
@@ -89,7 +90,7 @@ impl NameAddr {
     /// The `tag` parameter.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
-        (!self.tag.is_empty()).then(|| self.tag.of(&self.text))
+        (!self.tag.is_empty()).then(|| self.tag.of(self.as_str()))
     }
 
     /// The value of a header parameter without quotes, `Some("")` for a flag. Names are compared without case.
@@ -101,7 +102,7 @@ impl NameAddr {
     /// All header parameters in order.
     #[must_use]
     pub fn params(&self) -> Params<'_> {
-        Params::new(self.params.of(&self.text))
+        Params::new(self.params.of(self.as_str()))
     }
 
     /// The same address with this tag.
@@ -135,21 +136,20 @@ impl NameAddr {
     /// The value as it goes over the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.uri.within()
     }
 
     /// The same as a shared text.
     #[must_use]
     pub fn as_byte_string(&self) -> &ByteString {
-        &self.text
+        self.uri.within()
     }
 
     /// The same address in memory of its own: what outlives a message keeps a copy, not the message.
     #[must_use]
     pub fn detached(&self) -> Self {
-        let text = ByteString::from(&*self.text);
-        let uri = self.uri.detached();
-        Self { text, uri, display: self.display, tag: self.tag, params: self.params }
+        let uri = self.uri.with_value_detached();
+        Self { uri, display: self.display, tag: self.tag, params: self.params }
     }
 
     fn push_uri(&self, out: &mut String) {
@@ -159,8 +159,8 @@ impl NameAddr {
     }
 
     fn text_without(&self, name: &str) -> String {
-        let mut text = String::with_capacity(self.text.len() + 40);
-        let display = self.display.of(&self.text);
+        let mut text = String::with_capacity(self.as_str().len() + 40);
+        let display = self.display.of(self.as_str());
         if !display.is_empty() {
             text.push_str(display);
             text.push(' ');
@@ -181,8 +181,8 @@ impl NameAddr {
     fn raw_params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let mut found = Vec::new();
         let start = usize::from(self.params.start);
-        let checked = Cursor::new(&self.text, start).params(|name, value| {
-            found.push((name.of(&self.text), (!value.is_empty()).then(|| value.of(&self.text))));
+        let checked = Cursor::new(self.as_str(), start).params(|name, value| {
+            found.push((name.of(self.as_str()), (!value.is_empty()).then(|| value.of(self.as_str()))));
         });
         debug_assert!(checked.is_ok(), "checked when it was parsed");
         found.into_iter()
@@ -201,8 +201,8 @@ impl NameAddr {
     /// What was found in `item`, a slice of `owner`, as a value that shares the owner's bytes.
     pub(crate) fn of_parts(owner: &ByteString, item: &str, found: AddressParts) -> Self {
         let AddressParts { display, uri, uri_parts, tag, params } = found;
-        let uri = Uri::of_parts(owner.slice_ref(uri.of(item)), uri_parts);
-        Self { text: owner.slice_ref(item), uri, display, tag, params }
+        let uri = Uri::in_value(owner.slice_ref(item), uri, uri_parts);
+        Self { uri, display, tag, params }
     }
 }
 
