@@ -15,10 +15,11 @@
 //!   the final answer. Requests of one dialog never share a number, whatever the dialog counts.
 //! - Answers to challenges go only to the servers of the configuration.
 //!
-//! Not here: dialogs and the repair of their routes ([`crate::recoverable`]), DNS, sockets.
+//! Not here: dialogs and the repair of their routes ([`crate::recoverable`]), look-ups ([`crate::resolve`]), sockets.
 
 mod challenge;
 mod numbers;
+mod servers;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -35,6 +36,7 @@ use crate::transport::ListenAddr;
 use crate::uri::Uri;
 use challenge::Proof;
 use numbers::Numbers;
+use servers::Servers;
 
 /// How often a registration that found no server is tried again: the gaps, the last one repeated.
 const REGISTER_GAPS_S: [u64; 5] = [1, 2, 4, 8, 15];
@@ -82,8 +84,10 @@ pub enum SendError {
 pub struct UserAgentConfig {
     /// Our address of record with the display name, without tag.
     pub identity: NameAddr,
-    /// Outbound servers in order of preference; at least one.
+    /// Outbound servers in order of preference; at least one, unless there is `server_uri`.
     pub servers: Vec<ListenAddr>,
+    /// The outbound servers by name (RFC 3263): see [`UserAgent::poll_locate`]. `servers` are used until it was looked up.
+    pub server_uri: Option<Uri>,
     /// The name that servers over TLS have to prove, all of them: the domain whose look-up gave their addresses. Without it each
     /// has to prove its address.
     pub server_name: Option<PeerName>,
@@ -102,6 +106,7 @@ impl UserAgentConfig {
         UserAgentConfig {
             identity,
             servers,
+            server_uri: None,
             server_name: None,
             register: true,
             keep_alive: Duration::from_secs(200),
@@ -112,6 +117,12 @@ impl UserAgentConfig {
     /// The same with a password.
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
+        self
+    }
+
+    /// The same with servers that are found by a name.
+    pub fn with_server_uri(mut self, uri: Uri) -> Self {
+        self.server_uri = Some(uri);
         self
     }
 
@@ -206,9 +217,19 @@ struct Accepted {
 #[derive(Debug, PartialEq, Eq)]
 enum Registration {
     Idle,
-    Registering { id: RequestId },
-    Registered { refresh_at: Instant },
-    Waiting { until: Instant },
+    /// The servers are being looked up.
+    Locating {
+        until: Instant,
+    },
+    Registering {
+        id: RequestId,
+    },
+    Registered {
+        refresh_at: Instant,
+    },
+    Waiting {
+        until: Instant,
+    },
     NoRegistrar,
 }
 
@@ -224,6 +245,7 @@ pub struct UserAgent {
     register_gap: usize,
     registration: Registration,
     gruu: Option<Uri>,
+    servers: Servers,
     current: usize,
     flow: Option<FlowId>,
     next_id: u64,
@@ -239,6 +261,7 @@ pub struct UserAgent {
 impl UserAgent {
     /// A user agent over `endpoint`. Nothing is sent yet.
     pub fn new(mut endpoint: Endpoint, mut config: UserAgentConfig) -> Self {
+        let servers = Servers::new(&config);
         let digest = config.credentials.take().map(DigestClient::new);
         let epid: String = endpoint.new_token().chars().take(10).collect();
         let raw = endpoint.new_token();
@@ -256,6 +279,7 @@ impl UserAgent {
             register_gap: 0,
             registration: Registration::Idle,
             gruu: None,
+            servers,
             current: 0,
             flow: None,
             next_id: 0,
@@ -319,8 +343,8 @@ impl UserAgent {
         if !self.config.register {
             return;
         }
-        if !matches!(self.registration, Registration::Registering { .. }) {
-            self.send_register(REGISTER_EXPIRES_S, now);
+        if !matches!(self.registration, Registration::Registering { .. } | Registration::Locating { .. }) {
+            self.begin_register(now);
         }
     }
 
@@ -415,7 +439,7 @@ impl UserAgent {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match self.registration {
             Registration::Registered { refresh_at } => Some(refresh_at),
-            Registration::Waiting { until } => Some(until),
+            Registration::Waiting { until } | Registration::Locating { until } => Some(until),
             Registration::Idle | Registration::Registering { .. } | Registration::NoRegistrar => None,
         };
         let ping_at = self.keep_alive.map(|alive| alive.poll_timeout());
@@ -428,10 +452,14 @@ impl UserAgent {
         let due = match self.registration {
             Registration::Registered { refresh_at } => refresh_at <= now,
             Registration::Waiting { until } => until <= now,
-            Registration::Idle | Registration::Registering { .. } | Registration::NoRegistrar => false,
+            Registration::Locating { until } if until <= now => return self.locate_failed(now),
+            Registration::Idle
+            | Registration::Locating { .. }
+            | Registration::Registering { .. }
+            | Registration::NoRegistrar => false,
         };
         if due {
-            self.send_register(REGISTER_EXPIRES_S, now);
+            self.begin_register(now);
         }
         if self.keep_alive.as_mut().is_some_and(|alive| alive.handle_timeout(now)) {
             match self.flow {
@@ -468,18 +496,6 @@ impl UserAgent {
         {
             alive.handle_traffic(now);
         }
-    }
-
-    fn server(&self, index: usize) -> Option<&ListenAddr> {
-        self.config.servers.get(index)
-    }
-
-    fn server_target(&self, index: usize) -> Option<Target> {
-        let ListenAddr { transport, addr } = *self.server(index)?;
-        Some(match &self.config.server_name {
-            Some(name) if transport == TransportKind::Tls => Target::Server { addr, name: name.clone() },
-            Some(_) | None => Target::Address { transport, addr },
-        })
     }
 
     fn target(&self, draft: &RequestDraft, routing: Routing) -> (Target, Option<usize>) {
@@ -570,47 +586,12 @@ impl UserAgent {
         }
     }
 
-    /// Whether this is the connection that requests to the server in use go out on: over its transport, and over TLS made for
-    /// its name.
-    fn leads_to_server(&self, flow: FlowId) -> bool {
-        let target = self.server_target(self.current);
-        target.is_some_and(|target| self.endpoint.flow_for(&target) == Some(flow))
-    }
-
-    /// Makes the next server the one in use.
-    fn advance(&mut self) {
-        self.flow = None;
-        self.current = (self.current + 1) % self.config.servers.len().max(1);
-        self.flow = self.server_target(self.current).and_then(|target| self.endpoint.flow_for(&target));
-    }
-
-    /// The server said nothing: the next one is in use from now on, and gets our registration.
-    fn leave_silent(&mut self, server: Option<usize>, now: Instant) {
-        if server != Some(self.current) || self.config.servers.len() < 2 {
-            return;
-        }
-        self.advance();
-        if matches!(self.registration, Registration::Registered { .. }) {
-            self.send_register(REGISTER_EXPIRES_S, now);
-        }
-    }
-
-    /// The server that a request went to: by its index, or because its route leads there.
-    fn server_of(&self, entry: &Outstanding) -> Option<usize> {
-        let by_route = || match self.target(&entry.draft, entry.routing) {
-            (Target::Address { addr, .. }, None) => {
-                self.server(self.current).filter(|server| server.addr == addr).map(|_| self.current)
-            }
-            _ => None,
-        };
-        entry.server.or_else(by_route)
-    }
-
     fn on_flow_lost(&mut self, now: Instant) {
         self.flow = None;
         self.keep_alive = None;
+        self.servers.seek();
         if matches!(self.registration, Registration::Registered { .. }) {
-            self.send_register(REGISTER_EXPIRES_S, now);
+            self.begin_register(now);
         }
         self.events.push_back(UaEvent::FlowLost);
     }
@@ -742,7 +723,7 @@ impl UserAgent {
             if entry.server == Some(self.current) {
                 if again { self.flow = None } else { self.advance() }
             }
-            if again || entry.tried < self.config.servers.len() {
+            if again || entry.tried < self.servers.len() {
                 let (target, server) = self.target(&entry.draft, Routing::Outbound);
                 entry.reconnected |= again;
                 entry.tried += usize::from(!again);

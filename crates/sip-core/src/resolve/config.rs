@@ -178,13 +178,16 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// As the endpoint takes it: over TLS with the name to prove.
+    /// As the endpoint takes it: over TLS with the name to prove, unless that is the address.
     #[must_use]
     pub fn target(&self) -> Target {
-        match self.transport {
-            TransportKind::Tls => Target::Server { addr: self.addr, name: self.identity.clone() },
-            TransportKind::Udp | TransportKind::Tcp => {
-                Target::Address { transport: self.transport, addr: self.addr }
+        let Self { transport, addr, identity } = self;
+        match transport {
+            TransportKind::Tls if *identity != addr.ip().into() => {
+                Target::Server { addr: *addr, name: identity.clone() }
+            }
+            TransportKind::Udp | TransportKind::Tcp | TransportKind::Tls => {
+                Target::Address { transport: *transport, addr: *addr }
             }
         }
     }

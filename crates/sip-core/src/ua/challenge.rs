@@ -1,15 +1,14 @@
 //! Answering challenges: the same request again, with a proof of the password; and the server's own proof.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{Registration, RequestId, SendError, UaEvent, UserAgent};
 use crate::auth::{Kind, ServerProof};
 use crate::build::RequestDraft;
-use crate::endpoint::{ClientTransactionId, FlowId, PeerIdentity, PeerName, Target};
+use crate::endpoint::{ClientTransactionId, FlowId, PeerName, Target};
 use crate::header::{Method, TransportKind};
 use crate::message::Response;
-use crate::transport::ListenAddr;
+use crate::resolve::Destination;
 
 /// How often one request may be sent again because of challenges: several servers in turn, a nonce that ended.
 const ANSWERS_MAX: u32 = 6;
@@ -129,30 +128,26 @@ impl UserAgent {
 
     /// Whether this is one of our servers: nobody else gets an answer made with the password.
     fn is_configured(&self, target: &Target) -> bool {
-        let (transport, addr, proved) = match target {
-            Target::Address { transport, addr } => (*transport, *addr, true),
-            Target::Server { addr, name } => (TransportKind::Tls, *addr, self.is_server_name(name, *addr)),
+        let (transport, addr) = match target {
+            Target::Address { transport, addr } => (*transport, *addr),
+            Target::Server { addr, .. } => (TransportKind::Tls, *addr),
             Target::Flow(flow) => match self.endpoint.flow_info(*flow) {
-                Some(info) => {
-                    let mut names =
-                        self.endpoint.peer(*flow).map(PeerIdentity::names).unwrap_or_default().iter();
-                    let proved = names.any(|name| self.is_server_name(name, info.remote));
-                    (info.transport, info.remote, proved || info.transport != TransportKind::Tls)
-                }
+                Some(info) => (info.transport, info.remote),
                 None => return false,
             },
         };
-        let ours = |server: &ListenAddr| {
+        // Over TLS it counts only as what it proved, or will have to prove, to be.
+        let proved = |name: &PeerName| match target {
+            Target::Address { .. } => *name == addr.ip().into(),
+            Target::Server { name: asked, .. } => asked == name,
+            Target::Flow(flow) => self.endpoint.peer(*flow).is_some_and(|peer| peer.proves(name)),
+        };
+        let ours = |server: &Destination| {
             // What is too large for UDP goes to the same server over TCP.
             let same = server.transport == transport
                 || (server.transport, transport) == (TransportKind::Udp, TransportKind::Tcp);
-            same && server.addr == addr
+            same && server.addr == addr && (transport != TransportKind::Tls || proved(&server.identity))
         };
-        proved && self.config.servers.iter().any(ours)
-    }
-
-    /// Whether a server of ours at this address has this name.
-    fn is_server_name(&self, name: &PeerName, addr: SocketAddr) -> bool {
-        self.config.server_name.as_ref() == Some(name) || *name == addr.ip().into()
+        self.servers.iter().any(ours)
     }
 }

@@ -361,7 +361,9 @@ fn identity_is_the_host_of_the_uri() {
         }
         let first = &location.outcome().unwrap().unwrap()[0];
         assert_eq!(first.identity.to_string(), expected);
-        assert_eq!(first.target(), Target::Server { addr: first.addr, name: first.identity.clone() });
+        let of_name = Target::Server { addr: first.addr, name: first.identity.clone() };
+        let of_address = Target::Address { transport: TransportKind::Tls, addr: first.addr };
+        assert_eq!(first.target(), if first.identity.ip().is_none() { of_name } else { of_address });
         // It is what an endpoint connects to.
         let mut endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SeededIds::new(1)));
         let draft = sip_core::RequestDraft::new(sip_core::Method::Options, Uri::parse(uri).unwrap());

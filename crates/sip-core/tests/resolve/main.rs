@@ -13,4 +13,5 @@ mod properties;
 mod responses;
 #[cfg(feature = "dns")]
 mod shell;
+mod user_agent;
 mod zone;
