@@ -9,7 +9,7 @@
 //! - `send` never waits: what a connection cannot take is queued up to a limit, and beyond it the connection is closed.
 //! - Every task ends with the transport.
 //!
-//! Without the feature `tls`, or without [`TransportConfig::tls`], a target over TLS is `Unreachable` as unsupported.
+//! Without the feature `tls`, or without `TransportConfig::tls`, a target over TLS is `Unreachable` as unsupported.
 //!
 //! Not here: transactions.
 
