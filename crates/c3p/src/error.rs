@@ -74,6 +74,11 @@ pub enum ErrorKind {
 }
 
 impl DocumentError {
+    /// The same fault, inside this element if it is not known to be inside another.
+    pub(crate) fn within(self, element: &'static str) -> Self {
+        if self.element.is_empty() { Self { element, ..self } } else { self }
+    }
+
     /// The diagnostics id with which a Focus refuses a request with this fault (its SIP status is 400 in each case).
     ///
     /// The faults inside `addUser` have ids of their own; everything else is "not parsable".

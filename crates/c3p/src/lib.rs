@@ -61,6 +61,7 @@ pub mod mime;
 pub mod provisioning;
 mod reason;
 pub mod registration;
+pub mod roster;
 pub mod uri;
 pub mod view;
 mod xml;

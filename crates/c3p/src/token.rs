@@ -15,6 +15,10 @@ macro_rules! tokens {
             /// Every value, in the order of the declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
+            /// Their words.
+            #[allow(dead_code, reason = "few vocabularies are looked up by word in bulk")]
+            pub(crate) const WORDS: &'static [&'static str] = &[$($text,)+];
+
             /// The word on the wire.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -72,6 +76,10 @@ macro_rules! open_tokens {
         impl $name {
             /// Every known value, in the order of the declaration.
             pub const KNOWN: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Their words.
+            #[allow(dead_code, reason = "few vocabularies are looked up by word in bulk")]
+            pub(crate) const WORDS: &'static [&'static str] = &[$($text,)+];
 
             /// The word on the wire.
             #[must_use]

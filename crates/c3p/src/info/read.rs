@@ -50,13 +50,28 @@ pub(super) fn parse(body: &[u8], limits: &Limits) -> Result<ConferenceInfo> {
     Ok(info)
 }
 
-fn read_state(element: &mut Element, within: &'static str) -> Result<State> {
+pub(crate) fn read_state(element: &mut Element, within: &'static str) -> Result<State> {
     let Some(word) = element.take("state")? else { return Ok(State::Full) };
     State::from_token(word.trim()).ok_or_else(|| element.error(ErrorKind::BadValue("@state"), within))
 }
 
 /// Reads a `conference-info` element whose start tag was read.
-pub(crate) fn read_conference_info(reader: &mut Reader<'_>, mut element: Element) -> Result<ConferenceInfo> {
+pub(crate) fn read_conference_info(reader: &mut Reader<'_>, element: Element<'_>) -> Result<ConferenceInfo> {
+    let mut users = None;
+    let mut info = read_all_but_users(reader, element, |reader, element| {
+        users = Some(read_users(reader, element)?);
+        Ok(())
+    })?;
+    info.users = users;
+    Ok(info)
+}
+
+/// Reads a `conference-info` element whose start tag was read; `read_users` reads `users`, which is there once at most.
+pub(crate) fn read_all_but_users(
+    reader: &mut Reader<'_>,
+    mut element: Element<'_>,
+    mut read_users: impl FnMut(&mut Reader<'_>, Element<'_>) -> Result<()>,
+) -> Result<ConferenceInfo> {
     const NAME: &str = "conference-info";
     let mut info = ConferenceInfo {
         entity: element.require("entity", "@entity", NAME)?,
@@ -65,6 +80,7 @@ pub(crate) fn read_conference_info(reader: &mut Reader<'_>, mut element: Element
         is_static: element.boolean("static", "@static", NAME)?,
         ..ConferenceInfo::default()
     };
+    let mut has_users = false;
     let mut unknown = Keeper::default();
     reader.children(NAME, |reader, element| {
         match element.key() {
@@ -72,10 +88,13 @@ pub(crate) fn read_conference_info(reader: &mut Reader<'_>, mut element: Element
             (Ns::Info, "host-info") => info.host_info = Some(read_host_info(reader)?),
             (Ns::Info, "conference-state") => info.conference_state = Some(read_conference_state(reader)?),
             // A second collection could not be told from a replacement of the first.
-            (Ns::Info, "users") if info.users.is_some() => {
+            (Ns::Info, "users") if has_users => {
                 return Err(reader.error(ErrorKind::Repeated("users")));
             }
-            (Ns::Info, "users") => info.users = Some(read_users(reader, element)?),
+            (Ns::Info, "users") => {
+                has_users = true;
+                read_users(reader, element)?;
+            }
             (Ns::InfoExt, "conference-view") if info.views.is_some() => {
                 return Err(reader.error(ErrorKind::Repeated("conference-view")));
             }

@@ -69,6 +69,20 @@ pub(super) fn write(info: &ConferenceInfo) -> Bytes {
 
 /// Writes a `conference-info` element with its declarations.
 pub(crate) fn write_conference_info(out: &mut Writer, info: &ConferenceInfo, form: Form) {
+    write_frame(out, info, form, |out| {
+        if let Some(users) = &info.users {
+            write_users(out, users, form);
+        }
+    });
+}
+
+/// Writes a `conference-info` element; `write_users` writes what stands in the place of the users.
+pub(crate) fn write_frame(
+    out: &mut Writer,
+    info: &ConferenceInfo,
+    form: Form,
+    write_users: impl FnOnce(&mut Writer),
+) {
     out.start("conference-info").attribute("xmlns", uri::INFO);
     write_extension_namespaces(out);
     out.attribute("xmlns:ci", uri::INFO)
@@ -88,9 +102,7 @@ pub(crate) fn write_conference_info(out: &mut Writer, info: &ConferenceInfo, for
     if let Some(state) = &info.conference_state {
         write_conference_state(out, state);
     }
-    if let Some(users) = &info.users {
-        write_users(out, users, form);
-    }
+    write_users(out);
     if let Some(views) = &info.views {
         write_views(out, views, form);
     }

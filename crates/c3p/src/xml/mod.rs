@@ -3,8 +3,10 @@
 pub(crate) mod bodies;
 mod ns;
 mod reader;
+mod token;
 mod writer;
 
 pub(crate) use ns::{Ns, uri};
-pub(crate) use reader::{Element, Reader};
+pub(crate) use reader::{Element, Reader, parse_boolean};
+pub(crate) use token::{Step, Tokens, same};
 pub(crate) use writer::Writer;

@@ -1,34 +1,23 @@
-//! A pull reader with limits, on top of `quick_xml::NsReader`.
+//! A pull reader with limits, on top of [`Tokens`].
 //!
 //! A document is read by tables: [`Reader::children`] calls back for each child element, and whatever the callback does
 //! not read is skipped. So "ignore the unknown" is what happens when a table has no row.
 //!
 //! # Invariants
 //!
-//! - No document type declaration, no entity but the five, no character that XML 1.0 does not allow.
-//! - `depth` counts the open elements; at the end of the input it is 0, or the document is truncated.
-//! - Work and memory are bounded by [`Limits`]; quick-xml's search for duplicate attributes is quadratic and therefore
-//!   cut off at `Limits::attributes`.
+//! - At the end of the input no element is open, or the document is truncated.
+//! - Work and memory are bounded by [`Limits`].
 
 use std::borrow::Cow;
 use std::mem;
+use std::ops::Deref;
 use std::str::FromStr;
 
-use quick_xml::errors::SyntaxError;
-use quick_xml::escape::{EscapeError, resolve_predefined_entity, unescape};
-use quick_xml::events::attributes::AttrError;
-use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
-use quick_xml::name::{LocalName, Namespace, NamespaceError, ResolveResult};
-use quick_xml::reader::NsReader;
-use quick_xml::{Error, XmlVersion};
-use smol_str::SmolStr;
-
 use super::Ns;
+use super::token::{self, Step, Tokens};
 use crate::any::{self, AnyAttribute, AnyContent, AnyElement};
 use crate::{DocumentError, ErrorKind, Limits};
 
-/// Declarations of namespaces that may be in scope at once.
-const NAMESPACES_MAX: usize = 64;
 /// Namespaces of attributes in one tree of unknown elements: as many can be declared again at its root.
 const ANY_NAMESPACES_MAX: usize = 8;
 /// Attributes of one unknown element: with the declarations, its tag stays within the limit when it is written.
@@ -36,67 +25,80 @@ const ANY_ATTRIBUTES_MAX: usize = 48;
 /// What an unknown element costs beside its texts, and what an attribute of it does.
 const ANY_ELEMENT_BYTES: usize = 160;
 const ANY_ATTRIBUTE_BYTES: usize = 96;
-/// The byte order mark that some writers put before a document.
-const BOM: &[u8] = b"\xef\xbb\xbf";
-
 type Result<T, E = DocumentError> = std::result::Result<T, E>;
 
 /// The reader of one document.
 pub(crate) struct Reader<'a> {
-    inner: NsReader<&'a [u8]>,
+    tokens: Tokens<'a>,
     limits: Limits,
-    depth: usize,
     endpoints: usize,
     entries: usize,
     within: &'static str,
-    /// The start tag that was read last, for [`Reader::any`].
-    tag: Option<BytesStart<'a>>,
     /// Memory that unknown elements may still take.
     unknown_bytes: usize,
 }
 
+/// The name of an element without its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LocalName<'a>(&'a str);
+
+impl<'a> LocalName<'a> {
+    /// As text.
+    pub(crate) fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+impl Deref for LocalName<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0
+    }
+}
+
+impl PartialEq<&str> for LocalName<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
 /// A start tag that was read.
 #[derive(Debug)]
-pub(crate) struct Element {
+pub(crate) struct Element<'a> {
     /// Its namespace.
     pub(crate) ns: Ns,
     /// Its local name.
-    pub(crate) name: SmolStr,
-    attributes: Vec<Attribute>,
+    pub(crate) name: LocalName<'a>,
+    /// Its attributes without a namespace, or in one that is known.
+    attributes: Vec<(&'a str, Cow<'a, str>)>,
     offset: usize,
-}
-
-/// An attribute without a namespace, or in one that is known.
-#[derive(Debug)]
-struct Attribute {
-    name: SmolStr,
-    value: String,
 }
 
 /// What comes next in a document.
 enum Piece<'a> {
-    Start(Element),
+    Start(Element<'a>),
     End,
     Text(Cow<'a, str>),
     Eof,
 }
 
-impl Element {
+impl<'a> Element<'a> {
     /// The key of a table row.
-    pub(crate) fn key(&self) -> (Ns, &str) {
+    pub(crate) fn key(&self) -> (Ns, &'a str) {
         (self.ns, self.name.as_str())
     }
 
     /// Takes an attribute, written with or without one of the known namespaces; both at once is an error.
     pub(crate) fn take(&mut self, name: &'static str) -> Result<Option<String>> {
-        let Some(at) = self.attributes.iter().position(|attribute| attribute.name == name) else {
+        let Some(at) = self.attributes.iter().position(|(known, _)| *known == name) else {
             return Ok(None);
         };
-        let value = self.attributes.swap_remove(at).value;
-        if self.attributes.iter().any(|attribute| attribute.name == name) {
+        let (_, value) = self.attributes.swap_remove(at);
+        if self.attributes.iter().any(|(known, _)| *known == name) {
             return Err(self.error(ErrorKind::DuplicateAttribute, ""));
         }
-        Ok(Some(value))
+        Ok(Some(value.into_owned()))
     }
 
     /// Takes an attribute that has to be there; `label` is its name with `@` before it.
@@ -143,7 +145,8 @@ fn parse_number<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-fn parse_boolean(text: &str) -> Option<bool> {
+/// A truth value.
+pub(crate) fn parse_boolean(text: &str) -> Option<bool> {
     match trim(text) {
         "1" => Some(true),
         "0" => Some(false),
@@ -156,40 +159,27 @@ fn parse_boolean(text: &str) -> Option<bool> {
 impl<'a> Reader<'a> {
     /// Takes a body, which has to be within its limits and made of legal characters.
     pub(crate) fn new(body: &'a [u8], limits: &Limits) -> Result<Self> {
-        let fail = |kind, offset| Err(DocumentError { kind, element: "", offset });
         if body.len() > limits.bytes {
-            return fail(ErrorKind::TooLarge, limits.bytes);
+            return Err(DocumentError { kind: ErrorKind::TooLarge, element: "", offset: limits.bytes });
         }
-        let body = body.strip_prefix(BOM).unwrap_or(body);
-        // quick-xml would skip another one.
-        if body.starts_with(BOM) {
-            return fail(ErrorKind::Syntax, 0);
-        }
-        let text = match std::str::from_utf8(body) {
-            Ok(text) => text,
-            Err(error) => return fail(ErrorKind::NotUtf8, error.valid_up_to()),
-        };
-        if let Some(offset) = illegal_character(text) {
-            return fail(ErrorKind::IllegalCharacter, offset);
-        }
-        let mut inner = NsReader::from_str(text);
-        inner.config_mut().expand_empty_elements = true;
-        inner.config_mut().check_comments = true;
-        inner.resolver_mut().set_max_namespace_bindings(NAMESPACES_MAX);
+        let text = token::legal(body.strip_prefix(token::BOM).unwrap_or(body))?;
         Ok(Self {
-            inner,
+            tokens: Tokens::new(text, limits.depth, limits.attributes),
             limits: *limits,
-            depth: 0,
             endpoints: 0,
             entries: 0,
             within: "",
-            tag: None,
             unknown_bytes: limits.unknown_bytes,
         })
     }
 
+    /// What it reads from, for who reads an element in another way.
+    pub(crate) fn tokens(&mut self) -> &mut Tokens<'a> {
+        &mut self.tokens
+    }
+
     /// Reads the root's start tag.
-    pub(crate) fn root(&mut self) -> Result<Element> {
+    pub(crate) fn root(&mut self) -> Result<Element<'a>> {
         loop {
             match self.next()? {
                 Piece::Start(element) => return Ok(element),
@@ -218,10 +208,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn children(
         &mut self,
         within: &'static str,
-        mut each: impl FnMut(&mut Self, Element) -> Result<()>,
+        mut each: impl FnMut(&mut Self, Element<'a>) -> Result<()>,
     ) -> Result<()> {
         let outer = mem::replace(&mut self.within, within);
-        let depth = self.depth;
+        let depth = self.tokens.depth();
         loop {
             match self.next()? {
                 Piece::Start(element) => {
@@ -239,7 +229,7 @@ impl<'a> Reader<'a> {
 
     /// Reads the text of the element whose start tag was read last; elements inside it are skipped.
     pub(crate) fn text(&mut self) -> Result<String> {
-        let depth = self.depth;
+        let depth = self.tokens.depth();
         let mut all = String::new();
         loop {
             match self.next()? {
@@ -260,48 +250,42 @@ impl<'a> Reader<'a> {
 
     /// As [`Reader::any`], with the name at least.
     pub(crate) fn any_or_name(&mut self) -> Result<AnyElement> {
-        let bare = match self.tag.take() {
-            Some(tag) => {
-                let bare = self.any_name(&tag)?;
-                self.tag = Some(tag);
-                bare
-            }
-            None => AnyElement::default(),
-        };
+        let bare = self.any_name()?;
         Ok(self.any()?.unwrap_or(bare))
     }
 
-    fn any_name(&self, tag: &BytesStart<'_>) -> Result<AnyElement> {
-        let (resolved, name) = self.inner.resolver().resolve_element(tag.name());
-        if !any::is_name(name.as_ref()) {
+    fn any_name(&self) -> Result<AnyElement> {
+        let name = self.tokens.name();
+        if !any::is_name(name) {
             return Err(self.error(ErrorKind::Syntax));
         }
-        Ok(AnyElement::new(self.namespace_text(&resolved)?, name.as_ref()))
+        Ok(AnyElement::new(self.tokens.namespace(self.tokens.prefix()).to_owned(), name))
     }
 
     /// Name and attributes of the start tag that was read last.
     fn any_head(&mut self, namespaces: &mut Vec<String>) -> Result<Option<AnyElement>> {
-        let Some(tag) = self.tag.take() else { return Ok(None) };
-        let mut found = self.any_name(&tag)?;
+        let mut found = self.any_name()?;
         let mut cost = ANY_ELEMENT_BYTES + found.size();
-        for attribute in tag.attributes() {
-            let attribute = attribute.map_err(|error| self.attribute_error(&error))?;
-            if attribute.key.as_namespace_binding().is_some() {
-                continue;
-            }
-            let (resolved, name) = self.inner.resolver().resolve_attribute(attribute.key);
-            if !any::is_name(name.as_ref()) {
+        for attribute in self.tokens.attributes() {
+            let name = attribute.name();
+            if !any::is_name(name) {
                 return Err(self.error(ErrorKind::Syntax));
             }
-            let namespace = self.namespace_text(&resolved)?;
-            if !namespace.is_empty() && namespace != any::XML && !namespaces.contains(&namespace) {
-                namespaces.push(namespace.clone());
+            let namespace = match attribute.prefix() {
+                "" => "",
+                prefix => self.tokens.namespace(prefix),
+            };
+            let is_new = !namespaces.iter().any(|known| known == namespace);
+            if !namespace.is_empty() && namespace != any::XML && is_new {
+                namespaces.push(namespace.to_owned());
             }
-            let value =
-                attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| self.syntax(&error))?;
-            cost += ANY_ATTRIBUTE_BYTES + namespace.len() + name.as_ref().len() + value.len();
-            let (name, value) = (name.as_ref().to_owned(), value.into_owned());
-            found.attributes.push(AnyAttribute { namespace, name, value });
+            let value = attribute.value().map_err(|error| error.within(self.within))?;
+            cost += ANY_ATTRIBUTE_BYTES + namespace.len() + name.len() + value.len();
+            found.attributes.push(AnyAttribute {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                value: value.into_owned(),
+            });
         }
         found.attributes.sort();
         let fits = found.attributes.len() <= ANY_ATTRIBUTES_MAX && namespaces.len() <= ANY_NAMESPACES_MAX;
@@ -341,20 +325,6 @@ impl<'a> Reader<'a> {
         let left = self.unknown_bytes.checked_sub(cost);
         self.unknown_bytes = left.unwrap_or(0);
         left.is_some()
-    }
-
-    fn namespace_text(&self, resolved: &ResolveResult<'_>) -> Result<String> {
-        match resolved {
-            ResolveResult::Unbound => Ok(String::new()),
-            ResolveResult::Unknown(_) => Err(self.error(ErrorKind::Namespace)),
-            ResolveResult::Bound(namespace) => {
-                let text = unescape(namespace.0).map_err(|error| self.syntax(&Error::Escape(error)))?;
-                if text.contains(is_illegal) {
-                    return Err(self.error(ErrorKind::IllegalCharacter));
-                }
-                Ok(text.into_owned())
-            }
-        }
     }
 
     /// Reads a text in which blanks at the ends mean nothing.
@@ -402,150 +372,37 @@ impl<'a> Reader<'a> {
     }
 
     fn offset(&self) -> usize {
-        usize::try_from(self.inner.buffer_position()).unwrap_or(usize::MAX)
+        self.tokens.offset()
     }
 
     /// Skips until no more than `depth` elements are open.
     fn skip_to(&mut self, depth: usize) -> Result<()> {
-        while self.depth > depth {
-            if let Piece::Eof = self.next()? {
-                return Err(self.error(ErrorKind::Truncated));
-            }
-        }
-        Ok(())
+        self.tokens.skip_to(depth).map_err(|error| error.within(self.within))
     }
 
     fn next(&mut self) -> Result<Piece<'a>> {
-        loop {
-            let at_start = self.offset() == 0;
-            let event = self.inner.read_event().map_err(|error| self.syntax(&error))?;
-            match event {
-                Event::Start(start) | Event::Empty(start) => {
-                    let element = self.start(&start)?;
-                    self.tag = Some(start);
-                    return Ok(Piece::Start(element));
-                }
-                Event::End(_) => {
-                    self.depth -= 1;
-                    return Ok(Piece::End);
-                }
-                Event::Text(text) => return Ok(Piece::Text(text.xml10_content())),
-                Event::CData(text) if self.depth > 0 => return Ok(Piece::Text(text.xml10_content())),
-                Event::GeneralRef(reference) if self.depth > 0 => return self.reference(&reference),
-                Event::Decl(declaration) if at_start => self.declaration(&declaration)?,
-                Event::Comment(_) | Event::PI(_) => {}
-                Event::DocType(_) => return Err(self.error(ErrorKind::Dtd)),
-                Event::CData(_) | Event::GeneralRef(_) | Event::Decl(_) => {
-                    return Err(self.error(ErrorKind::Syntax));
-                }
-                Event::Eof if self.depth > 0 => return Err(self.error(ErrorKind::Truncated)),
-                Event::Eof => return Ok(Piece::Eof),
-            }
-        }
-    }
-
-    fn start(&mut self, start: &BytesStart<'_>) -> Result<Element> {
-        self.depth += 1;
-        if self.depth > self.limits.depth {
-            return Err(self.error(ErrorKind::TooDeep));
-        }
-        let (ns, name) = self.inner.resolver().resolve_element(start.name());
-        let ns = self.namespace(&ns)?;
-        let name = SmolStr::new(name.as_ref());
-        Ok(Element { ns, name, attributes: self.attributes(start)?, offset: self.offset() })
-    }
-
-    /// Reads the attributes of a tag: all are checked, those in foreign namespaces are dropped.
-    fn attributes(&self, start: &BytesStart<'_>) -> Result<Vec<Attribute>> {
-        let mut kept = Vec::new();
-        let mut qualified: Vec<(Namespace<'_>, LocalName<'_>)> = Vec::new();
-        for (at, attribute) in start.attributes().enumerate() {
-            let attribute = attribute.map_err(|error| self.attribute_error(&error))?;
-            if at >= self.limits.attributes {
-                return Err(self.error(ErrorKind::TooManyAttributes));
-            }
-            if attribute.key.as_namespace_binding().is_some() {
-                continue;
-            }
-            let (resolved, local) = self.inner.resolver().resolve_attribute(attribute.key);
-            let ns = self.namespace(&resolved)?;
-            if let ResolveResult::Bound(namespace) = resolved {
-                if qualified.contains(&(namespace, local)) {
-                    return Err(self.error(ErrorKind::DuplicateAttribute));
-                }
-                qualified.push((namespace, local));
-            }
-            let value =
-                attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| self.syntax(&error))?;
-            if value.contains(is_illegal) {
-                return Err(self.error(ErrorKind::IllegalCharacter));
-            }
-            if ns != Ns::Foreign {
-                kept.push(Attribute { name: SmolStr::new(local.as_ref()), value: value.into_owned() });
-            }
-        }
-        Ok(kept)
-    }
-
-    fn namespace(&self, resolved: &ResolveResult<'_>) -> Result<Ns> {
-        match resolved {
-            ResolveResult::Unbound => Ok(Ns::None),
-            ResolveResult::Bound(namespace) => Ok(Ns::of(namespace.0)),
-            ResolveResult::Unknown(_) => Err(self.error(ErrorKind::Namespace)),
-        }
-    }
-
-    /// One of the five entities, or a character by its number.
-    fn reference(&self, reference: &BytesRef<'_>) -> Result<Piece<'a>> {
-        let illegal = || self.error(ErrorKind::IllegalCharacter);
-        if let Some(character) = reference.resolve_char_ref().map_err(|_| illegal())? {
-            if is_illegal(character) {
-                return Err(illegal());
-            }
-            return Ok(Piece::Text(Cow::Owned(character.to_string())));
-        }
-        match resolve_predefined_entity(reference) {
-            Some(text) => Ok(Piece::Text(Cow::Borrowed(text))),
-            None => Err(self.error(ErrorKind::UnknownEntity)),
-        }
-    }
-
-    fn declaration(&self, declaration: &BytesDecl<'_>) -> Result<()> {
-        match declaration.encoding() {
-            None => Ok(()),
-            Some(Ok(name)) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("us-ascii") => {
-                Ok(())
-            }
-            Some(Ok(_)) => Err(self.error(ErrorKind::NotUtf8)),
-            Some(Err(_)) => Err(self.error(ErrorKind::Syntax)),
-        }
-    }
-
-    fn attribute_error(&self, error: &AttrError) -> DocumentError {
-        match error {
-            AttrError::Duplicated(..) => self.error(ErrorKind::DuplicateAttribute),
-            AttrError::ExpectedEq(_)
-            | AttrError::ExpectedValue(_)
-            | AttrError::UnquotedValue(_)
-            | AttrError::ExpectedQuote(..) => self.error(ErrorKind::Syntax),
-        }
-    }
-
-    fn syntax(&self, error: &Error) -> DocumentError {
-        let kind = match error {
-            Error::Syntax(SyntaxError::InvalidBangMarkup) => ErrorKind::Syntax,
-            // All others of this kind are markup that the end of the input cut off.
-            Error::Syntax(_) => ErrorKind::Truncated,
-            Error::InvalidAttr(error) => return self.attribute_error(error),
-            Error::Escape(EscapeError::UnrecognizedEntity(..)) => ErrorKind::UnknownEntity,
-            Error::Escape(EscapeError::InvalidCharRef(_)) => ErrorKind::IllegalCharacter,
-            Error::Namespace(NamespaceError::TooManyBindings(_)) => ErrorKind::TooManyAttributes,
-            Error::Namespace(NamespaceError::TooDeeplyNested(_)) => ErrorKind::TooDeep,
-            Error::Namespace(_) => ErrorKind::Namespace,
-            Error::Encoding(_) => ErrorKind::NotUtf8,
-            Error::Io(_) | Error::IllFormed(_) | Error::Escape(_) => ErrorKind::Syntax,
+        let piece = match self.tokens.next() {
+            Ok(Step::Start) => self.start().map(Piece::Start),
+            Ok(Step::End) => Ok(Piece::End),
+            Ok(Step::Text) => self.tokens.value().map(Piece::Text),
+            Ok(Step::Eof) if self.tokens.depth() > 0 => Err(self.error(ErrorKind::Truncated)),
+            Ok(Step::Eof) => Ok(Piece::Eof),
+            Err(error) => Err(error),
         };
-        self.error(kind)
+        piece.map_err(|error| error.within(self.within))
+    }
+
+    /// Takes the attributes of a tag: the values of all are checked, those in foreign namespaces are dropped.
+    fn start(&self) -> Result<Element<'a>> {
+        let mut attributes = Vec::new();
+        for attribute in self.tokens.attributes() {
+            let value = attribute.value()?;
+            if attribute.ns != Ns::Foreign {
+                attributes.push((attribute.name(), value));
+            }
+        }
+        let name = LocalName(self.tokens.name());
+        Ok(Element { ns: self.tokens.ns(), name, attributes, offset: self.tokens.offset() })
     }
 }
 
@@ -566,26 +423,4 @@ fn trim(text: &str) -> &str {
 
 fn is_blank(text: &str) -> bool {
     trim(text).is_empty()
-}
-
-/// Whether XML 1.0 does not allow this character (section 2.2).
-pub(super) fn is_illegal(character: char) -> bool {
-    match character {
-        '\t' | '\n' | '\r' => false,
-        '\u{fffe}' | '\u{ffff}' => true,
-        other => other < ' ',
-    }
-}
-
-/// Where the first illegal character is. Works on bytes: almost all documents are ASCII.
-fn illegal_character(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    bytes.iter().enumerate().find_map(|(at, byte)| {
-        let illegal = match byte {
-            b'\t' | b'\n' | b'\r' => false,
-            0xef => matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe | 0xbf])),
-            other => *other < b' ',
-        };
-        illegal.then_some(at)
-    })
 }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::reader::is_illegal;
+use super::token::is_illegal;
 use crate::any::{AnyContent, AnyElement, XML, XMLNS, is_name};
 
 /// The writer of one document.
@@ -19,11 +19,14 @@ pub(crate) struct Writer {
 impl Writer {
     /// A document with its declaration.
     pub(crate) fn document() -> Self {
-        Self {
-            out: String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?>"),
-            open: Vec::with_capacity(16),
-            in_tag: false,
-        }
+        Self::document_of(1_024)
+    }
+
+    /// A document that will have about so many bytes.
+    pub(crate) fn document_of(bytes: usize) -> Self {
+        let mut out = String::with_capacity(bytes);
+        out.push_str("<?xml version=\"1.0\" encoding=\"utf-8\"?>");
+        Self { out, open: Vec::with_capacity(16), in_tag: false }
     }
 
     /// Begins an element.
