@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budget::Rate;
 use crate::TransportKind;
 use crate::refuse::Capabilities;
 use crate::transaction::Timing;
@@ -33,6 +34,15 @@ pub struct EndpointConfig {
     /// Inputs that may wait ([`Endpoint::handle_backlog`](super::Endpoint::handle_backlog)) before requests outside of dialogs
     /// are refused.
     pub max_backlog: usize,
+    /// Requests outside of dialogs that one flow may bring. The default is what one core can serve at all; where strangers come
+    /// from, set it to what a client needs.
+    pub flow_rate: Rate,
+    /// The same for all flows from one IP address.
+    pub address_rate: Rate,
+    /// Requests outside of dialogs of one flow that may wait for their final response.
+    pub max_pending_per_flow: usize,
+    /// The same for all flows from one IP address.
+    pub max_pending_per_address: usize,
     /// Requests without transaction that wait for one address to be connected.
     pub max_waiting_oneway: usize,
     /// `Retry-After` of the 503 above, in seconds.
@@ -60,6 +70,10 @@ impl Default for EndpointConfig {
             max_transactions: 50_000,
             max_finished: 200_000,
             max_backlog: 256,
+            flow_rate: Rate::per_second(50_000),
+            address_rate: Rate::per_second(50_000),
+            max_pending_per_flow: 20_000,
+            max_pending_per_address: 40_000,
             max_waiting_oneway: 1_000,
             retry_after_s: 10,
             udp_request_limit: 1_300,
@@ -117,6 +131,35 @@ impl EndpointConfig {
     #[must_use]
     pub fn with_max_transactions(mut self, limit: usize) -> Self {
         self.max_transactions = limit;
+        self
+    }
+
+    /// With this many inputs that may wait.
+    #[must_use]
+    pub fn with_max_backlog(mut self, limit: usize) -> Self {
+        self.max_backlog = limit;
+        self
+    }
+
+    /// With this rate of requests outside of dialogs for each flow.
+    #[must_use]
+    pub fn with_flow_rate(mut self, rate: Rate) -> Self {
+        self.flow_rate = rate;
+        self
+    }
+
+    /// With this rate of requests outside of dialogs for each IP address.
+    #[must_use]
+    pub fn with_address_rate(mut self, rate: Rate) -> Self {
+        self.address_rate = rate;
+        self
+    }
+
+    /// With these limits on requests outside of dialogs that wait for their final response, of one flow and of one IP address.
+    #[must_use]
+    pub fn with_max_pending(mut self, per_flow: usize, per_address: usize) -> Self {
+        self.max_pending_per_flow = per_flow;
+        self.max_pending_per_address = per_address;
         self
     }
 

@@ -24,6 +24,18 @@ pub struct Counters {
     pub malformed_dropped: u64,
     /// Requests answered 503: too many transactions.
     pub overload_rejected: u64,
+    /// Requests answered 503: too many inputs waited.
+    pub shed_backlog: u64,
+    /// Requests answered 503: their flow brought too many a second.
+    pub shed_flow_rate: u64,
+    /// Requests answered 503: too many of their flow waited for an answer.
+    pub shed_flow_pending: u64,
+    /// Requests answered 503: their address brought too many a second.
+    pub shed_address_rate: u64,
+    /// Requests answered 503: too many of their address waited for an answer.
+    pub shed_address_pending: u64,
+    /// ACKs of such refusals, absorbed.
+    pub refusal_acks: u64,
     /// Finished server transactions that ended before their timer: too many.
     pub finished_evicted: u64,
     /// Requests refused by the endpoint itself for what the user cannot do.

@@ -49,7 +49,7 @@ impl ClientKey {
 /// 128 bits under a key that nobody outside of the process knows: two names with one hash do not occur, neither by chance nor
 /// by an attacker's choice, so that the names themselves need not be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(u64, u64);
+pub(super) struct Key(pub(super) u64, pub(super) u64);
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -142,6 +142,14 @@ impl Keys {
         push_sent_by(&mut name, origin);
         push(&mut name, &origin.received().map_or_else(String::new, |ip| ip.to_string()));
         Some(self.hash(&name))
+    }
+
+    /// Another key that only who makes keys can make of this one.
+    pub(super) fn derived(&self, key: Key) -> Key {
+        let mut name = Name::from_slice(b"R");
+        name.extend_from_slice(&key.0.to_be_bytes());
+        name.extend_from_slice(&key.1.to_be_bytes());
+        self.hash(&name)
     }
 
     fn with_method(&self, request: &Request, method: &Method) -> Key {

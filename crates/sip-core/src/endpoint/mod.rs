@@ -14,6 +14,7 @@
 //!
 //! Not here: dialogs (the user maps them), routing decisions (the user gives a [`Target`]), sockets (the shell).
 
+mod budget;
 mod client;
 mod config;
 mod counters;
@@ -25,6 +26,7 @@ mod keys;
 mod peer;
 mod reject;
 mod server;
+mod shed;
 mod timers;
 mod wire;
 
@@ -35,6 +37,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+pub use budget::Rate;
 pub use config::EndpointConfig;
 pub use counters::Counters;
 pub use event::{ClientTransactionId, Event, ServerTransactionId, TransactionError};
@@ -43,6 +46,7 @@ pub use flow::{CloseReason, FlowId, FlowInfo, Target, Transmit, TransportInput, 
 pub use peer::{PeerIdentity, PeerName, PeerNameError, TlsFailure};
 
 use crate::{IdSource, Message, Method, TransportKind};
+use budget::Budgets;
 use client::Client;
 use finished::FinishedQueue;
 use flows::Flows;
@@ -55,6 +59,7 @@ pub struct Endpoint {
     config: EndpointConfig,
     ids: Box<dyn IdSource>,
     flows: Flows,
+    budgets: Budgets,
     clients: BTreeMap<u64, Client>,
     /// Those that are not finished.
     servers: BTreeMap<u64, Server>,
@@ -96,6 +101,7 @@ impl Endpoint {
             config,
             ids,
             flows: Flows::default(),
+            budgets: Budgets::default(),
             clients: BTreeMap::new(),
             servers: BTreeMap::new(),
             finished: FinishedQueue::default(),
@@ -136,18 +142,18 @@ impl Endpoint {
             TransportInput::Malformed { flow, error, raw } => self.receive_malformed(flow, &error, &raw),
             TransportInput::Connected { flow, info } => {
                 let remote = Remote::new(info.transport, info.remote);
-                self.open_flow(flow, info, Some(remote.clone()), PeerIdentity::default());
+                self.open_flow(flow, info, Some(remote.clone()), PeerIdentity::default(), now);
                 self.flush_waiting(flow, &remote, now);
             }
             TransportInput::Accepted { flow, info } => {
                 let remote = Remote::new(info.transport, info.remote);
                 // Over TLS it proved nothing, its address neither.
                 let remote = remote.name.is_none().then_some(remote);
-                self.open_flow(flow, info, remote, PeerIdentity::default());
+                self.open_flow(flow, info, remote, PeerIdentity::default(), now);
             }
             TransportInput::Secured { flow, info, asked, peer } => {
                 let remote = asked.map(|name| Remote::server(info.remote, name));
-                self.open_flow(flow, info, remote.clone(), peer);
+                self.open_flow(flow, info, remote.clone(), peer, now);
                 if let Some(remote) = remote {
                     self.flush_waiting(flow, &remote, now);
                 }
@@ -288,8 +294,16 @@ impl Endpoint {
         self.newest
     }
 
-    fn open_flow(&mut self, flow: FlowId, info: FlowInfo, remote: Option<Remote>, peer: PeerIdentity) {
+    fn open_flow(
+        &mut self,
+        flow: FlowId,
+        info: FlowInfo,
+        remote: Option<Remote>,
+        peer: PeerIdentity,
+        now: Instant,
+    ) {
         if self.flows.open(flow, info, remote, peer) {
+            self.budgets.open(flow, info.remote.ip(), now);
             self.events.push_back(Event::FlowOpened { flow, info });
         }
     }
@@ -298,6 +312,7 @@ impl Endpoint {
         let Some((info, clients)) = self.flows.close(flow) else {
             return;
         };
+        self.budgets.close(flow, info.remote.ip(), now);
         self.events.push_back(Event::FlowClosed { flow, info, reason });
         for id in clients {
             self.fail_client(id, TransactionError::FlowClosed { reason }, now);

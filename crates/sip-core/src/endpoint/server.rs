@@ -1,5 +1,6 @@
 //! The server side of the endpoint: requests, their retransmissions, answers, ACK and CANCEL.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -100,6 +101,8 @@ pub(super) struct Server {
     merge_key: Option<Key>,
     /// Whether its final response was only passed on: then more of the kind may follow.
     forwarded: bool,
+    /// Whose budget it was taken from, until it has its final response.
+    admitted: Option<IpAddr>,
     /// When the user has taken too long.
     answer_by: Instant,
     /// The deadline known to the timers.
@@ -171,12 +174,20 @@ impl Endpoint {
         if let Some(place) = self.server_keys.get(&key).copied() {
             return self.receive_again(place);
         }
-        if self.servers.len() >= self.config.max_transactions {
+        // The last tenth is for those who are in a dialog.
+        let reserved = if request.to().tag().is_none() { self.config.max_transactions / 10 } else { 0 };
+        if self.servers.len() >= self.config.max_transactions - reserved {
             self.refuse_overload(flow, &request);
             return;
         }
+        let Ok(admitted) = self.admit(flow, &request, now) else {
+            return;
+        };
         let (merge_key, refusal) = self.refusal(&request);
         let id = self.insert_server(key, flow, request.clone(), now);
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.admitted = admitted;
+        }
         match refusal {
             Some(draft) => self.refuse(id, flow, draft, now),
             None => {
@@ -237,6 +248,10 @@ impl Endpoint {
         let has_branch = request.via().has_rfc3261_branch();
         let found = if has_branch { by_key.or(by_dialog) } else { by_dialog.or(by_key) };
         let Some(id) = found else {
+            if place.is_none() && self.is_ack_of_refusal(&request) {
+                self.counters.refusal_acks += 1;
+                return;
+            }
             self.events.push_back(Event::Oneway { flow, request });
             return;
         };
@@ -263,7 +278,10 @@ impl Endpoint {
         }
         let invite = self.server_keys.get(&self.keys.of_invite(&request)).copied();
         let status = if invite.is_some() { 200 } else { 481 };
-        let draft = ResponseDraft::to(&request, status);
+        let mut draft = ResponseDraft::to(&request, status);
+        if let Some(tag) = invite.and_then(|place| self.tag_given(place)) {
+            draft = draft.to_tag(&tag);
+        }
         if self.servers.len() >= self.config.max_transactions {
             self.refuse_overload(flow, &request);
         } else {
@@ -276,6 +294,15 @@ impl Endpoint {
                 self.events.extend(open.map(|tx| Event::Cancelled { tx }));
             }
             None => self.counters.stray_cancels += 1,
+        }
+    }
+
+    /// The To tag of the last response of an active transaction.
+    fn tag_given(&self, place: Place) -> Option<String> {
+        let last = self.servers.get(&place.id()?)?.last.clone()?;
+        match Message::parse(last, &Limits::default()) {
+            Ok(Message::Response(response)) => response.to().tag().map(str::to_owned),
+            Ok(Message::Request(_)) | Err(_) => None,
         }
     }
 
@@ -292,14 +319,6 @@ impl Endpoint {
             self.answer_for_user(id, now);
         }
         self.settle_server(id, now);
-    }
-
-    /// Sends a response that belongs to no transaction.
-    pub(super) fn send_stateless(&mut self, flow: FlowId, request: &Request, draft: ResponseDraft) {
-        let _ = request;
-        let draft = wire::complete_response(draft, &mut *self.ids, &self.config);
-        self.counters.responses_sent += 1;
-        self.send_back(flow, draft.write());
     }
 
     fn insert_server(&mut self, key: Key, flow: FlowId, request: Request, now: Instant) -> u64 {
@@ -322,6 +341,7 @@ impl Endpoint {
             ack_key: None,
             merge_key: None,
             forwarded: false,
+            admitted: None,
             answer_by: now + self.config.answer_within,
             deadline: None,
         };
@@ -344,6 +364,9 @@ impl Endpoint {
         let flow = server.flow;
         if status >= 200 {
             let request = server.request.take();
+            if let Some(ip) = server.admitted.take() {
+                self.budgets.give_back(flow, ip, now);
+            }
             server.forwarded = duty == AckDuty::Elsewhere;
             if let (Machine::Invite(_), Some(request), Some(to)) = (&server.machine, request, draft.to_addr())
             {
@@ -399,7 +422,7 @@ impl Endpoint {
     }
 
     /// Sends a response to the flow its request came on, else to where its Via says (RFC 3261 section 18.2.2).
-    fn send_back(&mut self, flow: FlowId, bytes: Bytes) {
+    pub(super) fn send_back(&mut self, flow: FlowId, bytes: Bytes) {
         if self.flows.info(flow).is_some() {
             self.transmits.push_back(Transmit::on_flow(flow, bytes));
             return;
@@ -422,9 +445,12 @@ impl Endpoint {
     fn refuse_overload(&mut self, flow: FlowId, request: &Request) {
         self.counters.overload_rejected += 1;
         let draft = ResponseDraft::to(request, 503)
+            .to_tag(&self.refusal_tag(request))
             .header("Retry-After", self.config.retry_after_s.to_string())
             .header("ms-diagnostics", self.diagnostics("Too many transactions"));
-        self.send_stateless(flow, request, draft);
+        let draft = wire::complete_response(draft, &mut *self.ids, &self.config);
+        self.counters.responses_sent += 1;
+        self.send_back(flow, draft.write());
         self.events.push_back(Event::Rejected {
             flow,
             status: Some(503),

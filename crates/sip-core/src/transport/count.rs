@@ -120,12 +120,18 @@ impl DropCount {
 }
 
 /// What was not served, and why.
-fn drops(counters: &Counters) -> [(&'static str, u64); 13] {
+fn drops(counters: &Counters) -> [(&'static str, u64); 19] {
     [
         ("stray_responses", counters.stray_responses),
         ("malformed_answered", counters.malformed_answered),
         ("malformed_dropped", counters.malformed_dropped),
         ("overload_rejected", counters.overload_rejected),
+        ("shed_backlog", counters.shed_backlog),
+        ("shed_flow_rate", counters.shed_flow_rate),
+        ("shed_flow_pending", counters.shed_flow_pending),
+        ("shed_address_rate", counters.shed_address_rate),
+        ("shed_address_pending", counters.shed_address_pending),
+        ("finished_evicted", counters.finished_evicted),
         ("incapable_refused", counters.incapable_refused),
         ("merged_refused", counters.merged_refused),
         ("stray_cancels", counters.stray_cancels),
