@@ -38,12 +38,13 @@
 //! }
 //! ```
 //!
-//! Not here: authentication (the user repeats a request with a proof), DNS, and what a body says.
+//! Not here: who proves what to whom ([`Proofs`] are given), DNS, and what a body says.
 
 mod config;
 mod event;
 mod fate;
 mod notifier;
+mod proof;
 mod sending;
 mod store;
 mod subscriber;
@@ -61,6 +62,7 @@ pub use event::{
     Again, Cause, EarlyId, InviteEvent, InviteId, InviteState, Refused, Reliable, RequestId,
     SubscriptionCause, SubscriptionEvent, SubscriptionId, UsageEvent,
 };
+pub use proof::Proofs;
 pub use store::{DialogUsages, Restored, StoredInvite, StoredSession, StoredSubscription};
 pub use subscription::SubscriptionInfo;
 
@@ -163,6 +165,7 @@ pub struct Usages {
     timers: Timers<Who>,
     events: VecDeque<UsageEvent>,
     newest_request: u64,
+    challenges: proof::Challenges,
 }
 
 impl Usages {
@@ -181,6 +184,7 @@ impl Usages {
             timers: Timers::default(),
             events: VecDeque::new(),
             newest_request: 0,
+            challenges: proof::Challenges::default(),
         }
     }
 
@@ -301,6 +305,7 @@ impl Usages {
             + self.servers.len()
             + self.sub_tags.len()
             + self.timers.len()
+            + self.challenges.len()
     }
 
     /// An estimate of the bytes that dialogs and INVITE usages at rest take up, tables included.
@@ -342,6 +347,9 @@ impl Usages {
         response: Response,
         cx: &mut Cx<'_>,
     ) -> Option<Event> {
+        if self.proves(tx, &response, cx) {
+            return None;
+        }
         if self.attempts.contains_key(&tx) {
             self.on_invite_response(tx, flow, response, cx);
             return None;
@@ -352,6 +360,7 @@ impl Usages {
         if response.status() >= 200
             && let Some(what) = self.clients.remove(&tx)
         {
+            self.challenges.forget(tx);
             self.on_client_answer(what, flow, Ok(&response), cx);
         }
         None
@@ -366,6 +375,7 @@ impl Usages {
         if self.attempts.contains_key(&tx) {
             self.on_invite_failed(tx, error, cx);
         } else if let Some(what) = self.clients.remove(&tx) {
+            self.challenges.forget(tx);
             // The flow is not looked at without a response.
             self.on_client_answer(what, FlowId::new(0), Err(error), cx);
         } else {
@@ -435,7 +445,7 @@ impl Usages {
 
     fn send_in(&mut self, key: Key, draft: RequestDraft, cx: &mut Cx<'_>) -> ClientTransactionId {
         let target = self.target_in(key, &draft, cx.ep);
-        cx.ep.send_request(draft, target, cx.now)
+        self.dispatch(Some(key), draft, target, cx)
     }
 
     /// Takes the dialog away once no usage is left (RFC 5057 section 4).

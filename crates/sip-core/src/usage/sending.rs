@@ -315,12 +315,16 @@ impl Usages {
         let draft = self.describe(draft, id, wanted.raised.as_ref());
         let draft = wanted.payload.clone().into_request(draft);
         let target = self.target_in(key, &draft, cx.ep);
-        let tx = cx.ep.send_request(draft.clone(), target.clone(), cx.now);
+        let invite = wanted.method == Method::Invite;
+        let tx = match invite {
+            true => cx.ep.send_request(draft.clone(), target.clone(), cx.now),
+            false => self.dispatch(Some(key), draft.clone(), target.clone(), cx),
+        };
         let talk = self.dialogs.get_mut(key)?.talk();
         if offers {
             talk.offer = Offer::Ours;
         }
-        if wanted.method == Method::Invite {
+        if invite {
             talk.our_invite = Some(tx);
             self.attempts.insert(tx, Attempt::within(id, draft, target, offers, key, wanted));
         } else {

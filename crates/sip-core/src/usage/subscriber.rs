@@ -44,7 +44,7 @@ impl Usages {
             role: Role::Subscriber(Box::new(own)),
         }));
         self.sub_tags.insert(tag, id);
-        let tx = cx.ep.send_request(draft, target, now);
+        let tx = self.dispatch(None, draft, target, cx);
         self.clients.insert(tx, ClientUse::Subscribe(id));
         self.settle_sub(id);
         Ok(id)
@@ -283,7 +283,7 @@ impl Usages {
         draft.set_header("Expires", min.to_string());
         own.draft = Some(draft.clone());
         let target = own.target.clone();
-        let tx = cx.ep.send_request(draft, target, cx.now);
+        let tx = self.dispatch(None, draft, target, cx);
         self.clients.insert(tx, ClientUse::Subscribe(id));
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Attempt {
     cancelled: bool,
     /// The settings of a first INVITE after 422.
     raised: bool,
+    /// How often it was repeated with a proof.
+    proved: u8,
     /// Of a re-INVITE.
     within: Option<Box<Within>>,
 }
@@ -66,6 +68,7 @@ impl Attempt {
             accepted: Vec::new(),
             cancelled: false,
             raised: false,
+            proved: 0,
             within,
         }
     }
@@ -75,6 +78,14 @@ impl Attempt {
         if let Some(within) = &mut self.within {
             within.gone = dialog;
         }
+    }
+
+    /// What a challenge to it needs; `None` if nobody waits for it.
+    pub(super) fn challenged(&self) -> Option<(Option<Key>, RequestDraft, Target, u8)> {
+        let gone = self.within.as_ref().is_some_and(|within| within.gone.is_some());
+        let wanted = !self.cancelled && self.accepted.is_empty() && !gone;
+        let key = self.within.as_ref().map(|within| within.key);
+        wanted.then(|| (key, self.draft.clone(), self.target.clone(), self.proved))
     }
 
     fn cseq(&self) -> u32 {
@@ -136,6 +147,7 @@ impl Usages {
             accepted: Vec::new(),
             cancelled: false,
             raised: false,
+            proved: 0,
             within: None,
         };
         self.attempts.insert(tx, attempt);
@@ -281,6 +293,34 @@ impl Usages {
         if let Some(attempt) = self.attempts.remove(&tx) {
             self.forget_early(&attempt.early);
         }
+    }
+
+    /// An INVITE was repeated with a proof: it has another transaction and number. `false` if it is none.
+    pub(super) fn invite_goes_on(
+        &mut self,
+        tx: ClientTransactionId,
+        new: ClientTransactionId,
+        draft: &RequestDraft,
+    ) -> bool {
+        let Some(mut attempt) = self.attempts.remove(&tx) else { return false };
+        self.forget_early(&std::mem::take(&mut attempt.early));
+        attempt.draft = draft.clone();
+        attempt.proved += 1;
+        match &attempt.within {
+            Some(within) => {
+                if let Some(entry) = self.dialogs.get_mut(within.key).filter(|e| e.invite == Some(attempt.id))
+                {
+                    entry.talk().our_invite = Some(new);
+                }
+            }
+            None => {
+                if let Some(invite) = self.invites.get_mut(attempt.id.0) {
+                    invite.phase = Phase::Calling(new);
+                }
+            }
+        }
+        self.attempts.insert(new, attempt);
+        true
     }
 
     fn forget_early(&mut self, early: &[Key]) {
@@ -510,7 +550,8 @@ impl Usages {
         cx: &mut Cx<'_>,
     ) {
         let to_tag = response.to().tag().unwrap_or_default().to_owned();
-        let ack = self.ack_in(key, response.cseq().number);
+        let ack =
+            self.ack_in(key, response.cseq().number).map(|ack| super::proof::proved(ack, &attempt.draft));
         let target =
             ack.as_ref().map_or_else(|| attempt.target.clone(), |ack| self.target_in(key, ack, cx.ep));
         if owes {
@@ -539,9 +580,9 @@ impl Usages {
         talk.ack_due = None;
         talk.offer = Offer::Stable;
         let tag = entry.packed.remote_tag().to_owned();
-        let cseq = self.attempts.get(&tx).map(Attempt::cseq);
-        let Some(ack) = cseq.and_then(|cseq| self.ack_in(key, cseq)) else { return };
-        let ack = payload.into_request(ack);
+        let Some(attempt) = self.attempts.get(&tx) else { return };
+        let Some(ack) = self.ack_in(key, attempt.cseq()) else { return };
+        let ack = payload.into_request(super::proof::proved(ack, &attempt.draft));
         let target = self.target_in(key, &ack, cx.ep);
         cx.ep.send_oneway(ack.clone(), target.clone(), cx.now);
         let accepted = self.attempts.get_mut(&tx).map(|attempt| attempt.accepted.iter_mut());
@@ -615,6 +656,7 @@ impl Usages {
             accepted: Vec::new(),
             cancelled: false,
             raised: true,
+            proved: attempt.proved,
             within: None,
         };
         self.attempts.insert(tx, again);

@@ -4,6 +4,7 @@ mod calls;
 mod changes;
 mod forks;
 mod net;
+mod proofs;
 mod reliable;
 mod sharing;
 mod subscriptions;

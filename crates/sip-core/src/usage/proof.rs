@@ -1,0 +1,155 @@
+//! Challenges to requests of ours: 401 and 407 are answered by the same request with a proof (RFC 3261 section 22).
+//!
+//! Who proves what to whom is the user's decision: it gives [`Proofs`], or sees the 401 like any other refusal.
+
+use std::fmt;
+
+use super::*;
+use crate::IdSource;
+use crate::auth::DigestClient;
+
+/// How often one request is repeated because of challenges: several realms in turn, a nonce that ended.
+const PROOFS_MAX: u8 = 3;
+/// What a proof is in.
+const PROOF_HEADERS: [&str; 2] = ["Authorization", "Proxy-Authorization"];
+
+/// Answers challenges.
+pub trait Proofs: Send {
+    /// Adds to the draft what this 401 or 407 asks for; `false`: the challenge is not to be answered.
+    fn answer(&mut self, response: &Response, draft: &mut RequestDraft, ids: &mut dyn IdSource) -> bool;
+}
+
+impl Proofs for DigestClient {
+    fn answer(&mut self, response: &Response, draft: &mut RequestDraft, ids: &mut dyn IdSource) -> bool {
+        let asked = self.choose_all(response);
+        let any = !asked.is_empty();
+        for (kind, challenge) in asked {
+            self.learn(kind, challenge);
+        }
+        any && !self.authorize(draft, ids).is_empty()
+    }
+}
+
+/// The proofs, and the requests that may be challenged; without proofs nothing is kept.
+#[derive(Default)]
+pub(super) struct Challenges {
+    proofs: Option<Box<dyn Proofs>>,
+    sent: HashMap<ClientTransactionId, Sent>,
+}
+
+impl fmt::Debug for Challenges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenges").field("sent", &self.sent.len()).finish_non_exhaustive()
+    }
+}
+
+/// A request that waits for its answer.
+struct Sent {
+    key: Option<Key>,
+    draft: RequestDraft,
+    target: Target,
+    times: u8,
+}
+
+impl Challenges {
+    /// Forgets a request that has its answer.
+    pub(super) fn forget(&mut self, tx: ClientTransactionId) {
+        self.sent.remove(&tx);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sent.len()
+    }
+}
+
+impl Usages {
+    /// Answers challenges by these proofs, e.g. a [`DigestClient`]: the password is used for its realms only, wherever the
+    /// challenge comes from.
+    #[must_use]
+    pub fn with_proofs(mut self, proofs: Box<dyn Proofs>) -> Self {
+        self.challenges.proofs = Some(proofs);
+        self
+    }
+
+    /// Sends a request that is no INVITE, and keeps it as long as it may be challenged.
+    pub(super) fn dispatch(
+        &mut self,
+        key: Option<Key>,
+        draft: RequestDraft,
+        target: Target,
+        cx: &mut Cx<'_>,
+    ) -> ClientTransactionId {
+        if self.challenges.proofs.is_none() {
+            return cx.ep.send_request(draft, target, cx.now);
+        }
+        let tx = cx.ep.send_request(draft.clone(), target.clone(), cx.now);
+        self.challenges.sent.insert(tx, Sent { key, draft, target, times: 0 });
+        tx
+    }
+
+    /// Whether a challenge was answered: the request goes on under another transaction.
+    pub(super) fn proves(&mut self, tx: ClientTransactionId, response: &Response, cx: &mut Cx<'_>) -> bool {
+        if !matches!(response.status(), 401 | 407) || self.challenges.proofs.is_none() {
+            return false;
+        }
+        let of_invite = self.attempts.get(&tx).map(Attempt::challenged);
+        let of_other =
+            || self.challenges.sent.get(&tx).map(|s| (s.key, s.draft.clone(), s.target.clone(), s.times));
+        let found = match of_invite {
+            Some(invite) => invite,
+            None => of_other(),
+        };
+        let Some((key, mut draft, target, times)) = found.filter(|(.., times)| *times < PROOFS_MAX) else {
+            return false;
+        };
+        for name in PROOF_HEADERS {
+            draft.remove_header(name);
+        }
+        let last = draft.cseq_value().map_or(1, |cseq| cseq.number);
+        let cseq = match key.and_then(|key| self.dialogs.get_mut(key)) {
+            Some(entry) => {
+                entry.packed.local_cseq = entry.packed.local_cseq.max(last) + 1;
+                entry.packed.local_cseq
+            }
+            None => last + 1,
+        };
+        let mut draft = draft.cseq(cseq);
+        let proofs = self.challenges.proofs.as_deref_mut();
+        if !proofs.is_some_and(|proofs| proofs.answer(response, &mut draft, cx.ep.ids())) {
+            return false;
+        }
+        let new = cx.ep.send_request(draft.clone(), target.clone(), cx.now);
+        if !self.invite_goes_on(tx, new, &draft) {
+            self.other_goes_on(tx, new, &draft);
+            self.challenges.sent.insert(new, Sent { key, draft, target, times: times + 1 });
+        }
+        true
+    }
+
+    /// A request that is no INVITE has another transaction now.
+    fn other_goes_on(&mut self, tx: ClientTransactionId, new: ClientTransactionId, draft: &RequestDraft) {
+        self.challenges.sent.remove(&tx);
+        let Some(what) = self.clients.remove(&tx) else { return };
+        match &what {
+            ClientUse::Update { key, .. } => {
+                if let Some(entry) = self.dialogs.get_mut(*key) {
+                    entry.talk().our_update = Some(new);
+                }
+            }
+            ClientUse::Subscribe(id) => {
+                if let Some((own, None)) = self.subscriber_mut(*id) {
+                    own.draft = Some(draft.clone());
+                }
+            }
+            ClientUse::Bye | ClientUse::Prack | ClientUse::Other { .. } | ClientUse::Notify(_) => {}
+        }
+        self.clients.insert(new, what);
+    }
+}
+
+/// The ACK of a 2xx has the proof of its INVITE (RFC 3261 section 22.1).
+pub(super) fn proved(ack: RequestDraft, invite: &RequestDraft) -> RequestDraft {
+    PROOF_HEADERS.iter().fold(ack, |ack, name| {
+        invite.get_all(name).fold(ack, |ack, value| ack.header(name, value.to_owned()))
+    })
+}
