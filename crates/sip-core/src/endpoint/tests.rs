@@ -612,6 +612,22 @@ fn cancel_is_answered() {
     assert_eq!(rig.endpoint.counters().stray_cancels, 1);
 }
 
+/// RFC 3261 section 9.2: the answer to a CANCEL has the To tag that the INVITE was answered with.
+#[test]
+fn cancel_is_answered_with_the_tag_of_its_invite() {
+    for status in [180, 200] {
+        let mut rig = Rig::new(TransportKind::Udp);
+        rig.receive(&invite(";branch=z9hG4bK1"));
+        let (tx, request) = rig.request_event();
+        rig.endpoint.respond(tx, ResponseDraft::to(&request, status), rig.now);
+        let answered = rig.sent_response();
+        rig.receive(&incoming("CANCEL", ";branch=z9hG4bK1", 1, ""));
+        let cancelled = rig.sent_response();
+        assert_eq!(cancelled.status(), 200);
+        assert!(answered.to().tag().is_some() && answered.to().tag() == cancelled.to().tag(), "{status}");
+    }
+}
+
 /// A CANCEL without branch finds its INVITE the old way.
 #[test]
 fn cancel_without_branch_finds_its_invite() {

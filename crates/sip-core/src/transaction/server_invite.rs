@@ -196,8 +196,9 @@ impl ServerInvite {
     fn accepted(&self, duty: AckDuty, now: Instant) -> ServerInviteState {
         let l = now + self.timing.give_up();
         match duty {
+            // Over reliable transports too: the hops behind the next one may be others (RFC 3261 section 13.3.1.4).
             AckDuty::Here => ServerInviteState::Accepted {
-                g: Retransmit::start(&self.timing, self.link, now),
+                g: Retransmit::start(&self.timing, Link::Unreliable, now),
                 ack_owed: true,
                 l,
             },
