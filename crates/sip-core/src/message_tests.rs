@@ -408,3 +408,28 @@ fn messages_travel_as_one_pointer() {
     let message = parse(options("")).unwrap();
     assert_eq!(message.clone().envelope().call_id(), "x@y");
 }
+
+/// Lines are looked for in blocks of 64 bytes: what ends, folds or is out of place may be anywhere in one, or in two.
+#[test]
+fn blocks_have_no_borders() {
+    for pad in (0..=130).map(|len| "p".repeat(len)) {
+        let lines = format!("X-Pad:{pad}\r\nA-B: 1 \r\nX-Fold: {pad}\r\n\t2\r\nX-Bare: 3\nZ:\t4");
+        let message = request(format!("{}body", options(&format!("{lines}\r\nContent-Length: 4\r\n"))));
+        let get = |name| message.headers().get(name);
+        assert_eq!(
+            (get("x-pad"), get("a-b"), get("x-bare"), get("z")),
+            (Some(&*pad), Some("1"), Some("3"), Some("4"))
+        );
+        let folded = if pad.is_empty() { "2".to_owned() } else { format!("{pad}  \t2") };
+        assert_eq!(get("x-fold"), Some(&*folded));
+        assert_eq!(&message.body()[..], b"body");
+        for (bad, expected) in [
+            ("\r", ParseErrorKind::LineEnd),
+            ("\0", ParseErrorKind::Nul),
+            ("\r\r\n", ParseErrorKind::LineEnd),
+        ] {
+            let message = options(&format!("X-Pad:{pad}{bad}\r\nContent-Length: 0\r\n"));
+            assert_eq!(kind(message), expected, "{bad:?} behind {}", pad.len());
+        }
+    }
+}

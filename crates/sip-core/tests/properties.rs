@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use sip_core::header::{
     Accept, AcceptEncoding, AcceptLanguage, Allow, Contact, ContentDisposition, ContentLanguage,
-    ContentLength, ContentType, Date, DialogRecoveryAction, Event, MsDiagnostics, Reason, RetryInfo,
+    ContentLength, ContentType, Date, DialogRecoveryAction, Event, MsDiagnostics, Reason, RetryInfo, Route,
     SessionExpires, SubscriptionState, Supported, TypedHeader, Warning,
 };
 use sip_core::message::parse_for_reply;
@@ -311,6 +311,33 @@ proptest! {
         let one = || std::iter::once(&*line);
         let _ = (RetryInfo::parse_all(&mut one()), MsDiagnostics::parse_all(&mut one()));
         let _ = (DialogRecoveryAction::parse_all(&mut one()), ContentDisposition::parse_all(&mut one()));
+    }
+
+    /// The envelope reads a list from item to item, typed headers split it first: they take the same lists, and find the same.
+    #[test]
+    fn lists_are_read_alike(pieces in proptest::collection::vec(
+        prop_oneof![
+            4 => Just("<sip:a@b;lr>"),
+            2 => Just("sip:c@d"),
+            3 => Just(","),
+            2 => Just(";x=1"),
+            6 => proptest::sample::select(vec![
+                "<", ">", "\"", "\\", ";", "=", " ", "\t", "x", "lr", "*", "<sip:a,b@c>", "Bob ", "\"B, <\" ", "<tel:1;a=\">", "é",
+            ]),
+        ],
+        1..9,
+    )) {
+        let line = pieces.concat();
+        let line = line.trim_matches([' ', '\t']);
+        let raw = format!(
+            "INFO sip:c@d SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
+             Call-ID: x\r\nCSeq: 7 INFO\r\nRoute: {line}\r\nContent-Length: 0\r\n\r\n"
+        );
+        let split = Route::parse_all(&mut std::iter::once(line)).map(|list| list.map(|Route(hops)| hops));
+        match Message::parse(raw.into(), &Limits::default()) {
+            Ok(message) => prop_assert_eq!(split, Ok(Some(message.envelope().route().to_vec())), "{}", line),
+            Err(error) => prop_assert!(split.is_err(), "{line}: {error}, but {split:?}"),
+        }
     }
 
     #[test]
