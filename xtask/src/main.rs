@@ -20,7 +20,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test          everything: unit and integration tests, doc tests, interop, the table audit; one summary line
-  test-interop  SIPp against the pool and against `reconvene join`, over UDP and TCP (installs sip-tester if needed)
+  test-interop  SIPp, Kamailio and baresip against the pool, `reconvene join` and sip-core's agent, over UDP, TCP and TLS,
+                read by Wireshark's dissector (installs what is missing); with a WORD the cases that have it in their name
   transitions   for every numbered transition its row, its `cross` site and its tests
   bench WHAT    what the code costs beside its limit and its peers: sip, all; --json for one object
   ci            fmt, clippy and rustdoc without warnings, licences and dependencies, rules of the cores
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     let outcome = match command.as_str() {
         "test" => tests::run(),
-        "test-interop" => interop::run(),
+        "test-interop" => interop::run(std::env::args().nth(2).as_deref()),
         "transitions" => transitions::run(),
         "ci" => checks::run(),
         "bench" => return bench::run(&std::env::args().skip(2).collect::<Vec<_>>()),

@@ -7,7 +7,7 @@ pub(crate) fn run() -> Outcome {
     let parts = [
         ("tests", tests as fn() -> Outcome),
         ("doc tests", doc_tests),
-        ("interop", interop::run),
+        ("interop", || interop::run(None)),
         ("table", transitions::run),
     ];
     let mut told = Vec::new();
