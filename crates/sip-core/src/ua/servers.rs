@@ -61,7 +61,8 @@ impl UserAgent {
     ///
     /// # Examples
     ///
-    /// With the feature `dns`, in the loop that drives the user agent:
+    /// With the feature `dns`, in the loop that drives the user agent (a task of its own for the look-up, where the loop has others to
+    /// serve meanwhile):
     ///
     /// ```
     /// # #[cfg(feature = "dns")]

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use sip_core::resolve::{Destination, DestinationMemory, Failover, Locator, MemoryConfig, Progress, Sending};
 use sip_core::transaction::Timing;
 use sip_core::transport::{Core, drive, now, turn};
+use sip_core::ua::{UaEvent, UserAgent, UserAgentConfig};
 use sip_core::{
-    Endpoint, EndpointConfig, Event, ListenAddr, Method, RequestDraft, ResponseDraft, SystemIds, Transmit,
-    Transport, TransportConfig, TransportInput, TransportKind, Uri,
+    Endpoint, EndpointConfig, Event, ListenAddr, Method, NameAddr, RequestDraft, ResponseDraft, SystemIds,
+    Transmit, Transport, TransportConfig, TransportInput, TransportKind, Uri,
 };
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::task::JoinSet;
@@ -245,4 +246,63 @@ async fn a_silent_server_is_passed_over() {
     assert_eq!(uac.at(), format!("tcp:{good}"));
     // Nobody is left: the timeout is the end.
     assert_eq!(uac.send(&mut transport, "two", &destinations[..1]).await, (None, 0));
+}
+
+/// A user agent over sockets.
+struct Client(UserAgent);
+
+impl Core for Client {
+    fn handle_transport(&mut self, input: TransportInput, now: Instant) {
+        self.0.endpoint().handle(input, now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.0.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.0.endpoint().poll_transmit()
+    }
+}
+
+/// A user agent whose servers are a name registers at the second one, since the first refuses.
+#[tokio::test]
+async fn a_user_agent_registers_by_name() {
+    let mut tasks = JoinSet::new();
+    let (_guard, refused) = refusing("127.0.0.1");
+    let good = server(&mut tasks, "tcp:127.0.0.1:0", 200).await;
+    let names = NameServer::start(&format!(
+        "@ NAPTR 10 10 s SIP+D2T - _sip._tcp.@
+         _sip._tcp.@ SRV 0 0 {} sip.@
+         _sip._tcp.@ SRV 1 0 {} sip.@
+         sip.@ A 127.0.0.1",
+        refused.port(),
+        good.port()
+    ))
+    .await;
+    let locator = Locator::new(dns(&[names.addr]), config());
+    let identity = NameAddr::new(Uri::parse("sip:bob@example.test").unwrap());
+    let settings =
+        UserAgentConfig::new(identity, Vec::new()).with_server_uri(Uri::parse("sip:example.test").unwrap());
+    let endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SystemIds::new()));
+    let mut client = Client(UserAgent::new(endpoint, settings));
+    let mut transport = Transport::bind(&[], TransportConfig::default()).await.unwrap();
+    client.0.register(now());
+    loop {
+        if let Some(uri) = client.0.poll_locate() {
+            let found = locator.locate(&uri).await.expect("the zone has servers");
+            client.0.set_servers(&found, now());
+        }
+        match client.0.poll_event(now()) {
+            Some(UaEvent::Registered) => break,
+            Some(other) => panic!("{other:?}"),
+            None => turn(&mut client, &mut transport, std::future::pending::<()>()).await,
+        };
+    }
+    let flows: Vec<SocketAddr> = client.0.endpoint().flows().map(|(_, info)| info.remote).collect();
+    assert_eq!(flows, [good]);
 }
