@@ -119,7 +119,7 @@ fn impostors_are_passed_over() {
 /// CVE-2021-41158: only who proved to be a server of ours gets an answer made with the password.
 #[test]
 fn passwords_are_for_proved_servers() {
-    for (host, answered) in [("sip.example.com", true), ("192.0.2.1", true), ("other.example.com", false)] {
+    for (host, answered) in [("sip.example.com", true), ("192.0.2.1", false), ("other.example.com", false)] {
         let mut rig = Rig::new(Some("sip.example.com"));
         rig.send();
         rig.connecting();
