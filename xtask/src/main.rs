@@ -7,6 +7,7 @@
 mod bench;
 mod checks;
 mod interop;
+mod interop_xml;
 mod licences;
 mod shell;
 mod sources;
@@ -22,6 +23,7 @@ cargo xtask COMMAND
   test          everything: unit and integration tests, doc tests, interop, the table audit; one summary line
   test-interop  SIPp, Kamailio and baresip against the pool, `reconvene join` and sip-core's agent, over UDP, TCP and TLS,
                 read by Wireshark's dissector (installs what is missing); with a WORD the cases that have it in their name
+  test-xml      libxml2 reads what c3p writes, under schemas of RFC 4575 and of C3P (installs what is missing)
   transitions   for every numbered transition its row, its `cross` site and its tests
   bench WHAT    what the code costs beside its limit and its peers: sip, all; --json for one object
   ci            fmt, clippy and rustdoc without warnings, licences and dependencies, rules of the cores
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "test" => tests::run(),
         "test-interop" => interop::run(std::env::args().nth(2).as_deref()),
+        "test-xml" => interop_xml::run(),
         "transitions" => transitions::run(),
         "ci" => checks::run(),
         "bench" => return bench::run(&std::env::args().skip(2).collect::<Vec<_>>()),

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything, with one summary line.
 
-use crate::{Outcome, interop, shell, transitions};
+use crate::{Outcome, interop, interop_xml, shell, transitions};
 
 /// Runs all tests; goes on after a failure so that one run tells all.
 pub(crate) fn run() -> Outcome {
@@ -8,6 +8,7 @@ pub(crate) fn run() -> Outcome {
         ("tests", tests as fn() -> Outcome),
         ("doc tests", doc_tests),
         ("interop", || interop::run(None)),
+        ("interop xml", interop_xml::run),
         ("table", transitions::run),
     ];
     let mut told = Vec::new();

@@ -160,14 +160,14 @@ fn shape() -> Vec<Case> {
 
 /// Attributes.
 fn attributes() -> Vec<Case> {
-    let flood: String = (0..100_000).map(|at| format!("a{at}=\"\" ")).collect();
+    let flood: String = (0..20_000).map(|at| format!("a{at}=\"\" ")).collect();
     let same: String = "a=\"\" ".repeat(10_000);
     let declared: String = (0..10_000).map(|at| format!("xmlns:n{at}=\"urn:x\" ")).collect();
     let two_prefixes = format!("xmlns:a=\"{CI}\" xmlns:b=\"{CI}\" a:state=\"full\" b:state=\"deleted\"");
     let with_and_without = format!("xmlns:a=\"{CI}\" state=\"full\" a:state=\"deleted\"");
     let foreign = "xmlns:e=\"urn:e\" state=\"partial\" e:state=\"deleted\" e:entity=\"mallory\"";
     vec![
-        bad("a hundred thousand attributes", info(&flood, ""), ErrorKind::TooManyAttributes),
+        bad("twenty thousand attributes", info(&flood, ""), ErrorKind::TooManyAttributes),
         bad("the same attribute", info("state=\"full\" state=\"full\"", ""), ErrorKind::DuplicateAttribute),
         bad("the same attribute ten thousand times", info(&same, ""), ErrorKind::TooManyAttributes),
         bad("one attribute through two prefixes", info(&two_prefixes, ""), ErrorKind::DuplicateAttribute),
@@ -266,7 +266,7 @@ fn sizes() -> Vec<Case> {
         let devices = "<endpoint entity=\"\"/>".repeat(count);
         info("", &format!("<users><user entity=\"\">{devices}</user></users>"))
     };
-    let unknown = info("", &"<e xmlns=\"urn:e\"/>".repeat(100_000));
+    let unknown = info("", &"<e xmlns=\"urn:e\"/>".repeat(20_000));
     let unknown_deep =
         info("", &("<e xmlns=\"urn:e\">".repeat(20) + &"<f/>".repeat(50_000) + &"</e>".repeat(20)));
     let words = format!(
@@ -290,7 +290,6 @@ fn sizes() -> Vec<Case> {
             ErrorKind::TooManyEndpoints,
         ),
         bad("more endpoints than anybody has", devices(50_001), ErrorKind::TooManyEndpoints),
-        bad("more users than anybody has", users(200_001), ErrorKind::TooManyEntries),
         bad("more keywords than anybody reads", info("", &words), ErrorKind::TooManyEntries),
         fine("unknown elements without end", unknown, |info| info.extensions.len() < 2_000),
         fine("an unknown element that does not fit", unknown_deep, |info| info.extensions.is_empty()),

@@ -5,6 +5,7 @@ mod commands;
 mod common;
 mod conference_info;
 mod hostile;
+mod json;
 mod messages;
 mod mutate;
 mod round_trip;

@@ -551,9 +551,17 @@ fn diagnostics() -> impl Strategy<Value = Diagnostics> {
         .prop_map(|(id, sub, reason, source, params)| Diagnostics { id, sub, reason, source, params })
 }
 
+/// Another library, which checks namespaces, reads what was written.
+fn accepted_elsewhere(written: &[u8]) -> Result<(), TestCaseError> {
+    let text = std::str::from_utf8(written).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let tree = roxmltree::Document::parse(text);
+    tree.map(drop).map_err(|error| TestCaseError::fail(format!("{error}: {text}")))
+}
+
 proptest! {
     #[test]
     fn c3p_documents(document in document()) {
+        accepted_elsewhere(&document.write())?;
         prop_assert_eq!(Document::parse(&document.write(), &Limits::default()), Ok(document));
     }
 
@@ -565,6 +573,7 @@ proptest! {
 
     #[test]
     fn roster_documents(info in conference_info()) {
+        accepted_elsewhere(&info.write())?;
         prop_assert_eq!(ConferenceInfo::parse(&info.write(), &Limits::default()), Ok(info));
     }
 
@@ -577,6 +586,9 @@ proptest! {
     #[test]
     fn small_bodies(imdn in imdn(), composing in is_composing(), invite in invite()) {
         let limits = Limits::default();
+        for written in [imdn.write(), composing.write(), invite.write()] {
+            accepted_elsewhere(&written)?;
+        }
         prop_assert_eq!(Imdn::parse(&imdn.write(), &limits), Ok(imdn));
         prop_assert_eq!(IsComposing::parse(&composing.write(), &limits), Ok(composing));
         prop_assert_eq!(ConferenceInvite::parse(&invite.write(), &limits), Ok(invite));
