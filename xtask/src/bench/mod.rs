@@ -3,6 +3,9 @@
 //! A figure is a ratio of two things that were measured in one run, in alternation, or a count. Nothing here fails because
 //! a figure is bad: the tables say whether a goal is met.
 
+mod signalling;
+mod signalling_caller;
+mod signalling_programs;
 mod sip;
 
 use std::process::ExitCode;
@@ -15,23 +18,46 @@ const HELP: &str = "\
 cargo xtask bench WHAT [--json]
 
   sip    parsing of SIP messages: ours, the limit, rsipstack, rsip, ezk-sip-types (builds them in release)
+  signalling  calls: a dialog-stateful server of ours, its limit, SIPp and Kamailio as servers (needs sipp; 3 min)
   all    all of the above
 
   --json   one object instead of tables: machine, commit, figures
 ";
+
+/// Which way a number is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Better {
+    /// At most the goal is met.
+    Lower,
+    /// At least the goal is met.
+    Higher,
+}
 
 /// One number that is followed over time.
 struct Figure {
     name: &'static str,
     value: f64,
     unit: &'static str,
-    /// Less is better; `value` at most this is met.
     goal: f64,
+    better: Better,
 }
 
 impl Figure {
+    /// One of which less is better.
+    fn lower(name: &'static str, value: f64, unit: &'static str, goal: f64) -> Self {
+        Self { name, value, unit, goal, better: Better::Lower }
+    }
+
+    /// One of which more is better.
+    fn higher(name: &'static str, value: f64, unit: &'static str, goal: f64) -> Self {
+        Self { name, value, unit, goal, better: Better::Higher }
+    }
+
     fn met(&self) -> bool {
-        self.value <= self.goal
+        match self.better {
+            Better::Lower => self.value <= self.goal,
+            Better::Higher => self.value >= self.goal,
+        }
     }
 
     fn to_json(&self) -> Value {
@@ -40,7 +66,10 @@ impl Figure {
             "value": rounded(self.value),
             "unit": self.unit,
             "goal": rounded(self.goal),
-            "better": "lower",
+            "better": match self.better {
+                Better::Lower => "lower",
+                Better::Higher => "higher",
+            },
             "met": self.met(),
         })
     }
@@ -54,7 +83,7 @@ struct Report {
 
 type Bench = fn() -> Result<Report, String>;
 
-const BENCHES: [(&str, Bench); 1] = [("sip", sip::run)];
+const BENCHES: [(&str, Bench); 2] = [("sip", sip::run), ("signalling", signalling::run)];
 
 /// Runs the benches that `args` name.
 pub(crate) fn run(args: &[String]) -> ExitCode {
@@ -132,11 +161,14 @@ mod unit {
     /// A figure as it is printed: the names of its fields are what others read.
     #[test]
     fn figure_as_json() {
-        let figure = Figure { name: "sip.typed.x_limit", value: 4.123_49, unit: "x", goal: 5.0 };
+        let figure = Figure::lower("sip.typed.x_limit", 4.123_49, "x", 5.0);
         let expected = json!({
             "name": "sip.typed.x_limit", "value": 4.123, "unit": "x", "goal": 5.0, "better": "lower", "met": true,
         });
         assert_eq!(figure.to_json(), expected);
         assert!(!Figure { value: 5.1, ..figure }.met());
+        let higher = Figure::higher("signalling.overload.goodput", 91.0, "%", 90.0);
+        assert_eq!((higher.to_json()["better"].clone(), higher.met()), (json!("higher"), true));
+        assert!(!Figure { value: 89.0, ..higher }.met());
     }
 }

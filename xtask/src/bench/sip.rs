@@ -134,7 +134,7 @@ fn report(measured: &Measured<'_>, counted: &Counted) -> Option<Report> {
             ),
         };
     }
-    let figure = |name, value, unit, goal| Figure { name, value, unit, goal };
+    let figure = Figure::lower;
     let mut figures = vec![
         figure("sip.parse.x_limit", parse / limit, "x", 1.5),
         figure("sip.typed.x_limit", typed / limit, "x", 5.0),

@@ -187,7 +187,7 @@ pub(super) fn registered(lab: &Lab, proxy: &Kamailio, wire: Wire, folder: &Path)
     script::play(&mut agent, "bye; < ended cause=local-bye", "")?;
     baresip.event("CALL_CLOSED")?;
     let uri = format!("sip:{theirs}@{DOMAIN}");
-    script::play(&mut agent, "call; < again because=407; < established", &uri)?;
+    script::play(&mut agent, "call; < established", &uri)?;
     baresip.event("CALL_ESTABLISHED")?;
     baresip.say("hold", "")?;
     script::play(&mut agent, "< reinvited direction=sendonly; < acknowledged", "")?;

@@ -101,7 +101,7 @@ pub(super) fn registration(lab: &Lab, proxy: &Kamailio, wire: Wire, folder: &Pat
     let mut agent = registered(lab, proxy, folder, &user, wire)?;
     script::play(&mut agent, "register; < registered; unregister; < unregistered", "")?;
     let own = format!("sip:{user}@{DOMAIN}");
-    script::play(&mut agent, "call; < again because=407; < ended cause=rejected status=404", &own)?;
+    script::play(&mut agent, "call; < ended cause=rejected status=404", &own)?;
     script::quit(&mut agent)?;
     let (mut liar, _) = outbound(lab, proxy, folder, &format!("{user}-liar"), wire, "guessed")?;
     script::play(&mut liar, "register; < again because=401; < register-failed status=401", "")?;
@@ -146,7 +146,7 @@ fn between(
         &mut alice,
         &mut bob,
         &[
-            (true, "call; < again because=407; < established"),
+            (true, "call; < established"),
             (false, "< confirmed"),
             (true, "hold; < answered method=INVITE status=200 direction=recvonly"),
             (false, "< reinvited direction=sendonly"),

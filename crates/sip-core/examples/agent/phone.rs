@@ -35,7 +35,6 @@ struct Attempt {
     number: u32,
     /// Where it went so far; the last is the present one.
     uris: Vec<Uri>,
-    proofs: u32,
     /// What a 422 wanted.
     least_s: Option<u32>,
 }
@@ -72,7 +71,11 @@ impl Phone {
     /// A phone that is reached at `bound`; it says so.
     pub(crate) fn new(options: Options, bound: ListenAddr) -> Self {
         let contact = NameAddr::new(Uri::for_addr(options.user.user(), bound.addr, bound.transport));
-        let usages = Usages::new(UsageConfig::new(contact.clone()));
+        let digest = options.credentials.clone().map(DigestClient::new);
+        let mut usages = Usages::new(UsageConfig::new(contact.clone()));
+        if let Some(credentials) = &options.credentials {
+            usages = usages.with_proofs(Box::new(DigestClient::new(credentials.clone())));
+        }
         let able = Capabilities::new(usages.config().allow.iter().cloned())
             .with_option_tags(["100rel", "timer"])
             .with_content_types(["application/sdp"]);
@@ -84,7 +87,7 @@ impl Phone {
         let registration = Registration::new(endpoint.new_token());
         let ready = json!({ "event": "ready", "listen": bound.to_string(), "port": bound.addr.port() });
         Self {
-            digest: options.credentials.clone().map(DigestClient::new),
+            digest,
             options,
             endpoint,
             contact,
@@ -160,7 +163,6 @@ impl Phone {
             tag: self.endpoint.new_token(),
             number: 0,
             uris: vec![uri],
-            proofs: 0,
             least_s: None,
         };
         self.newest += 1;
@@ -485,7 +487,7 @@ impl Phone {
     fn on_ended(&mut self, id: InviteId, cause: &Cause, now: Instant) {
         let Some(call) = self.calls.remove(&id) else { return };
         if let (Cause::Rejected { response }, Some(attempt)) = (cause, call.attempt)
-            && let Some(attempt) = self.once_more(attempt, response)
+            && let Some(attempt) = once_more(attempt, response)
         {
             self.report(json!({ "event": "again", "method": "INVITE", "because": response.status() }));
             return self.invite(attempt, call.number, now);
@@ -493,16 +495,15 @@ impl Phone {
         let (cause, status) = name(cause);
         self.report(json!({ "event": "ended", "call": call.number, "cause": cause, "status": status }));
     }
+}
 
-    /// What to change after a refusal that can be met.
-    fn once_more(&mut self, mut attempt: Attempt, response: &Response) -> Option<Attempt> {
-        match response.status() {
-            401 | 407 if attempt.proofs < TRIES_MAX && self.learn(response) => attempt.proofs += 1,
-            422 if attempt.least_s.is_none() => attempt.least_s = Some(response.header::<MinSe>().ok()??.0),
-            _ => return None,
-        }
-        Some(attempt)
+/// What to change after a refusal that can be met; challenges are met by the usages.
+fn once_more(mut attempt: Attempt, response: &Response) -> Option<Attempt> {
+    match response.status() {
+        422 if attempt.least_s.is_none() => attempt.least_s = Some(response.header::<MinSe>().ok()??.0),
+        _ => return None,
     }
+    Some(attempt)
 }
 
 /// A cause's name, and the status that goes with it.
