@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::{Method, NameAddr, RequestDraft, ResponseDraft, SessionTimerConfig};
 
@@ -182,11 +183,6 @@ impl UsageConfig {
         self
     }
 
-    /// The value of `Allow`.
-    pub(super) fn allow_text(&self) -> String {
-        self.allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
-    }
-
     /// Whether what has this Content-Type and Content-Disposition is an offer or an answer.
     pub(super) fn is_session(
         &self,
@@ -197,13 +193,35 @@ impl UsageConfig {
         if body.is_empty() {
             return false;
         }
-        let word = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let word = |text| str::split(text, ';').next().unwrap_or_default().trim();
         if let Some(disposition) = disposition {
-            return word(disposition) == "session";
+            return word(disposition).eq_ignore_ascii_case("session");
         }
         let mime = word(content_type.unwrap_or_default());
-        mime.starts_with("multipart/")
+        mime.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
             || self.session_types.iter().any(|known| known.eq_ignore_ascii_case(&mime))
+    }
+}
+
+/// Header values that are the same in each message, made once.
+#[derive(Clone, Debug)]
+pub(super) struct Texts {
+    /// Of `Allow`.
+    pub(super) allow: ByteString,
+    /// Of `Supported`; empty for none.
+    pub(super) supported: ByteString,
+    /// The same without `timer`, which the session timer adds to an offer of its own.
+    pub(super) beside_timer: ByteString,
+}
+
+impl Texts {
+    pub(super) fn new(config: &UsageConfig) -> Self {
+        let allow = config.allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let own = config.supported.iter().map(String::as_str).filter(|tag| *tag != "timer");
+        let beside_timer = own.clone().collect::<Vec<_>>().join(", ");
+        let timer = config.session.is_some().then_some("timer");
+        let supported = own.chain(timer).collect::<Vec<_>>().join(", ");
+        Self { allow: allow.into(), supported: supported.into(), beside_timer: beside_timer.into() }
     }
 }
 

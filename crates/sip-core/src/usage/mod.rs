@@ -151,6 +151,7 @@ impl Invite {
 #[derive(Debug)]
 pub struct Usages {
     config: UsageConfig,
+    texts: config::Texts,
     dialogs: Dialogs,
     invites: Slab<Invite>,
     subs: Slab<Subscription>,
@@ -173,6 +174,7 @@ impl Usages {
     #[must_use]
     pub fn new(config: UsageConfig) -> Self {
         Self {
+            texts: config::Texts::new(&config),
             config,
             dialogs: Dialogs::default(),
             invites: Slab::default(),
@@ -212,7 +214,7 @@ impl Usages {
         let draft = match request.method() {
             _ if request.to().tag().is_some() => ResponseDraft::no_such_dialog(&request),
             Method::Options => self.able(ResponseDraft::to(&request, 200)),
-            _ => ResponseDraft::to(&request, 405).header("Allow", self.config.allow_text()),
+            _ => ResponseDraft::to(&request, 405).header("Allow", self.texts.allow.clone()),
         };
         ep.respond(tx, draft, now);
     }
@@ -404,20 +406,9 @@ impl Usages {
 
     /// A response that says what this end can do.
     fn able(&self, draft: ResponseDraft) -> ResponseDraft {
-        let draft = draft.contact(self.config.contact.clone()).header("Allow", self.config.allow_text());
-        match self.supported_text() {
-            Some(tags) => draft.header("Supported", tags),
-            None => draft,
-        }
-    }
-
-    /// The value of `Supported`, without `timer` where the session timer adds it.
-    fn supported_text(&self) -> Option<String> {
-        let mut tags = self.config.supported.clone();
-        if self.config.session.is_some() && !tags.iter().any(|tag| tag == "timer") {
-            tags.push("timer".to_owned());
-        }
-        (!tags.is_empty()).then(|| tags.join(", "))
+        let draft = draft.contact(self.config.contact.clone()).header("Allow", self.texts.allow.clone());
+        let supported = &self.texts.supported;
+        if supported.is_empty() { draft } else { draft.header("Supported", supported.clone()) }
     }
 
     fn has_session(&self, message: &crate::Envelope) -> bool {
@@ -537,3 +528,6 @@ fn target_of(flow: Option<FlowId>, uri: &Uri, routing: Routing, ep: &Endpoint) -
         (Routing::Flow | Routing::FlowFirst | Routing::ByUri, _) => by_uri,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -341,10 +341,9 @@ impl Usages {
         id: InviteId,
         raised: Option<&SessionTimerConfig>,
     ) -> RequestDraft {
-        let draft = draft.contact(self.config.contact.clone()).header("Allow", self.config.allow_text());
-        let tags: Vec<&str> =
-            self.config.supported.iter().map(String::as_str).filter(|tag| *tag != "timer").collect();
-        let draft = if tags.is_empty() { draft } else { draft.header("Supported", tags.join(", ")) };
+        let draft = draft.contact(self.config.contact.clone()).header("Allow", self.texts.allow.clone());
+        let tags = &self.texts.beside_timer;
+        let draft = if tags.is_empty() { draft } else { draft.header("Supported", tags.clone()) };
         let Some(config) = &self.config.session else { return draft };
         let running = self.invites.get(id.0).and_then(|invite| invite.session.as_ref());
         match (raised, running) {

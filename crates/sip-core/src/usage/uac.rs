@@ -221,12 +221,11 @@ impl Usages {
     /// Allow, Supported and the session timer.
     fn introduced(&self, mut draft: RequestDraft) -> RequestDraft {
         if draft.get("Allow").is_none() {
-            draft = draft.header("Allow", self.config.allow_text());
+            draft = draft.header("Allow", self.texts.allow.clone());
         }
-        let tags: Vec<&str> =
-            self.config.supported.iter().map(String::as_str).filter(|tag| *tag != "timer").collect();
+        let tags = &self.texts.beside_timer;
         if draft.get("Supported").is_none() && !tags.is_empty() {
-            draft = draft.header("Supported", tags.join(", "));
+            draft = draft.header("Supported", tags.clone());
         }
         match &self.config.session {
             Some(session) if draft.get("Session-Expires").is_none() => session.offer(draft, None),

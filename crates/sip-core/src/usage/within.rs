@@ -99,6 +99,10 @@ impl Usages {
         }
         let Some(entry) = self.dialogs.get_mut(server.key) else { return };
         let Some(talk) = entry.talk.as_deref_mut() else { return };
+        if talk.await_ack.is_some_and(|(asked, _)| asked == tx) {
+            // The endpoint tells of it before; whatever became of its transaction, the usage does not wait for ever.
+            return self.bye(server.id, Payload::none(), Cause::NoAck, cx);
+        }
         for asked in [&mut talk.their_invite, &mut talk.their_update, &mut talk.their_prack] {
             if asked.take_if(|asked| *asked == tx).is_some() {
                 talk.offer = Offer::Stable;

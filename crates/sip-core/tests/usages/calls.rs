@@ -321,3 +321,23 @@ fn idle_calls_are_small() {
         assert!(each <= 1024, "{each} bytes");
     }
 }
+
+/// Beyond the limit 503, for them and for us; what is required and not known, 420.
+#[test]
+fn limits() {
+    let mut net = Net::with(1, |_, config| config.with_max_usages(1));
+    net.call();
+    net.settle();
+    let draft = Net::draft(Method::Invite, uri(C));
+    assert_eq!(refused(net.on(A, |u, ep, now| u.invite(draft, Net::to(addr(C)), ep, now))), Refused::Full);
+    net.wire();
+    let draft = Net::draft(Method::Invite, uri(B));
+    net.on(C, |u, ep, now| u.invite(draft, Net::to(addr(B)), ep, now).unwrap());
+    net.settle();
+    assert_eq!(net.told(C), ["ended rejected 503"]);
+    let draft = Net::draft(Method::Invite, uri(B)).header("Require", "telepathy");
+    let mut net = Net::new(1);
+    net.on(A, |u, ep, now| u.invite(draft, Net::to(addr(B)), ep, now).unwrap());
+    net.settle();
+    assert_eq!((net.told(A), net.told(B)), (vec!["ended rejected 420".to_owned()], vec![]));
+}

@@ -314,3 +314,33 @@ fn other_requests_pass() {
     });
     assert_eq!(named, request);
 }
+
+/// RFC 3261 section 9.2: their CANCEL withdraws a re-INVITE that is not answered; the call stands.
+#[test]
+fn cancelled_reinvite() {
+    let mut net = Net::new(1);
+    let (a, b) = net.stands();
+    let dialog = net.nodes[A].usages.dialog(a).unwrap();
+    for method in ["INVITE", "CANCEL"] {
+        net.inject(
+            A,
+            B,
+            &format!(
+                "{method} sip:b@192.0.2.2 SIP/2.0
+                Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKtaken-back
+                From: <sip:a@x>;tag={}
+                To: <sip:b@x>;tag={}
+                Call-ID: {}
+                CSeq: 7 {method}",
+                dialog.id().local_tag,
+                dialog.id().remote_tag,
+                dialog.id().call_id
+            ),
+        );
+    }
+    let mut wire = net.wire();
+    wire.sort();
+    assert_eq!(wire, ["B>A 200 CANCEL", "B>A 487 INVITE"]);
+    assert_eq!(net.told(B), ["reinvited", "withdrawn"]);
+    net.on(B, |u, ep, now| u.update(b, sdp(), ep, now).unwrap());
+}
