@@ -1,6 +1,6 @@
 //! Seeds over a wire that loses, doubles and reorders: both ends agree at last, and each usage ends exactly once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use sip_core::{IdSource, InviteEvent, InviteId, Payload, SessionTimerConfig, SubscriptionEvent, UsageEvent};
@@ -63,7 +63,8 @@ struct Sweep {
     seed: u64,
     net: Net,
     books: [Book; 3],
-    established: u32,
+    /// Every kind of event that was told.
+    seen: BTreeSet<String>,
 }
 
 impl Sweep {
@@ -71,7 +72,7 @@ impl Sweep {
         let session = Some(SessionTimerConfig::default().with_interval_s(90));
         let mut net = Net::with(seed, |_, config| config.with_session(session));
         (net.loss, net.duplication, net.delay) = (loss, 15, 400);
-        Self { seed, net, books: Default::default(), established: 0 }
+        Self { seed, net, books: Default::default(), seen: BTreeSet::new() }
     }
 
     fn roll(&mut self, n: u64) -> u64 {
@@ -84,6 +85,7 @@ impl Sweep {
             for event in self.net.events(node) {
                 let at = format!("SEED={} at {:?}", self.seed, self.net.now - self.net.start);
                 self.books[node].note(&event, &at);
+                self.seen.insert(short(&event));
                 self.answer(node, event);
             }
         }
@@ -112,10 +114,8 @@ impl Sweep {
                 InviteEvent::Established { id, owes_ack: true, .. }
                 | InviteEvent::Answered { id, owes_ack: true, .. },
             ) => {
-                self.established += 1;
                 let _ = net.on(node, |u, ep, now| u.ack(id, sdp(), ep, now));
             }
-            UsageEvent::Invite(InviteEvent::Established { .. }) => self.established += 1,
             UsageEvent::Invite(
                 InviteEvent::Reinvited { tx, .. }
                 | InviteEvent::Request { tx, .. }
@@ -213,36 +213,66 @@ impl Sweep {
     }
 }
 
-fn sweep(seeds: Range<u64>, loss: u64) -> u32 {
-    seeds
-        .map(|seed| {
-            let mut sweep = Sweep::new(seed, loss);
-            sweep.play();
-            sweep.established
-        })
-        .sum()
+/// All kinds of events that were told in any of the runs.
+fn sweep(seeds: Range<u64>, loss: u64) -> BTreeSet<String> {
+    let runs = seeds.map(|seed| {
+        let mut sweep = Sweep::new(seed, loss);
+        sweep.play();
+        sweep.seen
+    });
+    runs.flatten().collect()
+}
+
+fn assert_seen(seen: &BTreeSet<String>, kinds: &[&str]) {
+    for kind in kinds {
+        assert!(seen.contains(*kind), "{kind} never happened: {seen:?}");
+    }
 }
 
 /// No loss, but copies and disorder.
 #[test]
 fn disorder() {
-    assert!(sweep(0..60, 0) > 60);
+    let seen = sweep(0..60, 0);
+    assert_seen(
+        &seen,
+        &[
+            "established",
+            "established owed",
+            "confirmed",
+            "surplus",
+            "183",
+            "183 owed",
+            "pracked",
+            "pracked sdp",
+        ],
+    );
+    assert_seen(
+        &seen,
+        &["reinvited sdp", "reinvited", "updated sdp", "answered 200", "answered 488", "request INFO"],
+    );
+    assert_seen(&seen, &["ended LocalBye", "ended remote bye", "ended Cancelled", "ended rejected 486"]);
+    assert_seen(
+        &seen,
+        &["subscribe 60", "accepted 60", "notified active", "notify due", "notified terminated"],
+    );
 }
 
 /// A wire that loses a third.
 #[test]
 fn loss() {
-    assert!(sweep(100..180, 30) > 60);
+    let seen = sweep(100..180, 30);
+    assert_seen(&seen, &["established", "confirmed", "answered 200", "surplus", "ended remote bye"]);
 }
 
 /// A wire that loses most of what it carries.
 #[test]
 fn heavy_loss() {
-    sweep(200..240, 70);
+    let seen = sweep(200..240, 70);
+    assert_seen(&seen, &["ended NoAck", "ended SessionExpired", "ended failed"]);
 }
 
 /// A wire that carries hardly anything.
 #[test]
 fn almost_dead() {
-    sweep(300..320, 95);
+    assert_seen(&sweep(300..320, 95), &["ended failed"]);
 }
