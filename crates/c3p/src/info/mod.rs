@@ -20,16 +20,16 @@ pub use parts::{
     RoleFilter,
 };
 pub(crate) use read::{
-    Keeper, read_access_numbers, read_all_but_users, read_conference_info, read_endpoint, read_media, read_media_filters,
-    read_roles, read_state, read_user,
+    Keeper, read_access_numbers, read_all_but_users, read_conference_info, read_endpoint, read_media,
+    read_media_filters, read_roles, read_state, read_user,
 };
 pub use words::{
     AccessMethod, AdmissionPolicy, AuthMethod, DisconnectionMethod, EndpointStatus, Filter, JoiningMethod,
     McuStatus, MediaStatus, Role, SessionType, State,
 };
 pub(crate) use write::{
-    Form, NumberNames, write_access_numbers, write_conference_info, write_endpoint_alone, write_frame, write_media_alone,
-    write_media_filters, write_user,
+    Form, NumberNames, write_access_numbers, write_conference_info, write_endpoint_alone, write_frame,
+    write_media_alone, write_media_filters, write_user,
 };
 
 use crate::{DocumentError, Limits};

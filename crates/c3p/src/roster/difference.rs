@@ -31,6 +31,8 @@ pub struct Differences {
     pub conference_state: bool,
     /// The entities of the views that came, went or changed, sorted.
     pub views: Vec<String>,
+    /// Something beside people is not there any more, which no partial document can say.
+    pub(super) unsayable: bool,
     /// People: those who left, then those whose entries changed, then those who joined, each by entity.
     pub people: Vec<PersonDifference>,
 }
@@ -71,6 +73,10 @@ impl Differences {
             description: old.description != new.description,
             host_info: old.host_info != new.host_info,
             conference_state: old.conference_state != new.conference_state,
+            unsayable: (old.description.is_some() && new.description.is_none())
+                || (old.host_info.is_some() && new.host_info.is_none())
+                || (old.conference_state.is_some() && new.conference_state.is_none())
+                || (old.extensions != new.extensions),
             views: changed.filter(|one| find(old, one) != find(new, one)).map(str::to_owned).collect(),
             people: Vec::new(),
         }
@@ -90,11 +96,11 @@ impl Differences {
         *self == Self::default()
     }
 
-    /// The partial document that tells of them: to be sent to everybody who has the roster before, under the number of
-    /// `new`, which is the roster after.
+    /// The document that tells of them: to be sent to everybody who has the roster before, under the number of `new`, which
+    /// is the roster after. A partial one, unless something went of which a partial document cannot say that it did.
     #[must_use]
     pub fn write(&self, new: &Roster) -> Bytes {
-        write::partial(self, new)
+        if self.unsayable { new.write() } else { write::partial(self, new) }
     }
 }
 
@@ -191,9 +197,9 @@ impl<'a> EndpointDifference<'a> {
     #[must_use]
     pub fn fields(&self) -> Vec<&'static str> {
         match (self.before, self.after) {
-            (Some(before), Some(after)) => changed(before.fields(), after.fields(), |field| {
-                field::rank(field) < field::MEDIA_RANK
-            }),
+            (Some(before), Some(after)) => {
+                changed(before.fields(), after.fields(), |field| field::rank(field) < field::MEDIA_RANK)
+            }
             _ => Vec::new(),
         }
     }
@@ -201,7 +207,8 @@ impl<'a> EndpointDifference<'a> {
     /// Its media streams that left, changed or joined, in that order.
     #[must_use]
     pub fn media(&self) -> Vec<MediaDifference<'a>> {
-        let all = |endpoint: Option<EndpointRef<'a>>| endpoint.into_iter().flat_map(EndpointRef::media).collect();
+        let all =
+            |endpoint: Option<EndpointRef<'a>>| endpoint.into_iter().flat_map(EndpointRef::media).collect();
         pairs(all(self.before), all(self.after), |one: &MediaRef<'_>, other| one.id() == other.id())
             .into_iter()
             .map(|(before, after)| MediaDifference { before, after })
@@ -282,7 +289,8 @@ fn changed(before: Fields<'_>, after: Fields<'_>, is_own: impl Fn(u8) -> bool) -
         values.iter().filter(|(field, _)| *field == wanted).map(|(_, value)| value.clone()).collect()
     };
     let names: BTreeSet<u8> = before.iter().chain(&after).map(|(field, _)| *field).collect();
-    let mut names: Vec<u8> = names.into_iter().filter(|name| of(&before, *name) != of(&after, *name)).collect();
+    let mut names: Vec<u8> =
+        names.into_iter().filter(|name| of(&before, *name) != of(&after, *name)).collect();
     names.sort_by_key(|name| field::rank(*name));
     names.into_iter().map(field::name).collect()
 }

@@ -5,8 +5,7 @@
 //! stay what they were and share what did not change, so that a reader never waits and a partial document costs what it
 //! changes, however many are in the conference.
 //!
-//! Versions follow RFC 4575 section 4 as this project reads it: the next number is applied, an old one ignored, a gap asks
-//! for a full document. A full document that answers a new subscription is compared with what was known: only what really
+//! Versions are judged, and what is not about people is merged, by [`change`]. A full document that answers a new subscription is compared with what was known: only what really
 //! differs is a difference.
 //!
 //! Not here: what is an event for an application (crate `conference`), and parts of a document that are not about people,
@@ -50,7 +49,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::info::{ConferenceInfo, EntityView, State, Views};
+use crate::change::{self, Verdict};
+use crate::info::{ConferenceInfo, State};
 use crate::xml::{Ns, Reader};
 use crate::{DocumentError, ErrorKind, Limits};
 
@@ -119,8 +119,11 @@ impl RosterDocument {
 impl From<ConferenceInfo> for RosterDocument {
     fn from(mut info: ConferenceInfo) -> Self {
         let users = info.users.take().map(|users| {
-            let entries =
-                users.users.iter().map(|user| Entry { state: user.state, person: Person::from(user) }).collect();
+            let entries = users
+                .users
+                .iter()
+                .map(|user| Entry { state: user.state, person: Person::from(user) })
+                .collect();
             (users.state, entries)
         });
         Self { about: info, users }
@@ -132,10 +135,9 @@ impl From<ConferenceInfo> for RosterDocument {
 pub enum Applied {
     /// It was applied: the next roster, and what it differs in.
     Changed(Roster, Differences),
-    /// It is old, or known already.
-    Ignored,
-    /// It cannot be applied: documents before it are missing, or it goes back in an unbroken subscription. A full document
-    /// is needed.
+    /// It is older than the roster, and changes nothing.
+    Old,
+    /// It cannot be applied: documents before it are missing. A full document is needed.
     Gap,
     /// The conference is over.
     Over,
@@ -189,30 +191,23 @@ impl Roster {
     /// Applies a document; `fresh`: it answers a SUBSCRIBE of ours, so that its number begins anew.
     #[must_use]
     pub fn apply(&self, document: &RosterDocument, fresh: bool) -> Applied {
-        let (new, last) = (document.version(), self.version());
-        match document.state() {
-            State::Deleted => return Applied::Over,
-            State::Full if fresh => {}
-            State::Full => match (new, last) {
-                (Some(new), Some(last)) if new < last => return Applied::Gap,
-                (Some(new), Some(last)) if new == last => return Applied::Ignored,
-                _ => {}
-            },
-            State::Partial => match (new, last) {
-                (Some(new), Some(last)) if new <= last => return Applied::Ignored,
-                (Some(new), Some(last)) if last.checked_add(1) == Some(new) => {}
-                _ => return Applied::Gap,
-            },
+        if document.state() == State::Deleted {
+            return Applied::Over;
+        }
+        match change::judge(self.version(), &document.about, fresh) {
+            Verdict::Apply => {}
+            Verdict::Old => return Applied::Old,
+            Verdict::Gap => return Applied::Gap,
         }
         let mut next = match document.state() {
             State::Partial => self.clone(),
             State::Full | State::Deleted => Self::default(),
         };
-        next.merge_about(&document.about);
+        change::apply(Arc::make_mut(&mut next.about), &document.about);
         let touched = next.merge_people(document);
         let differences = match touched {
-            Some(touched) => Differences::of(self, &next, &touched),
-            None => Differences::between(self, &next),
+            Some(touched) if document.state() == State::Partial => Differences::of(self, &next, &touched),
+            _ => Differences::between(self, &next),
         };
         Applied::Changed(next, differences)
     }
@@ -236,30 +231,6 @@ impl Roster {
         self.people().map(Person::size).sum::<usize>() + self.people.size()
     }
 
-    fn merge_about(&mut self, new: &ConferenceInfo) {
-        if new.state == State::Full {
-            self.about = Arc::new(new.clone());
-            return;
-        }
-        let about = Arc::make_mut(&mut self.about);
-        about.version = new.version;
-        if new.description.is_some() {
-            about.description.clone_from(&new.description);
-        }
-        if new.host_info.is_some() {
-            about.host_info.clone_from(&new.host_info);
-        }
-        if new.conference_state.is_some() {
-            about.conference_state.clone_from(&new.conference_state);
-        }
-        if !new.extensions.is_empty() {
-            about.extensions.clone_from(&new.extensions);
-        }
-        if let Some(views) = &new.views {
-            merge_views(about.views.get_or_insert_default(), views);
-        }
-    }
-
     /// Merges people; whom the document names, `None` for everybody.
     fn merge_people<'a>(&mut self, document: &'a RosterDocument) -> Option<Vec<&'a Person>> {
         let Some((state, entries)) = &document.users else {
@@ -271,8 +242,14 @@ impl Roster {
                 None
             }
             State::Full => {
-                let present = entries.iter().filter(|entry| entry.state != State::Deleted);
-                self.people = Tree::of(present.map(|entry| entry.person.clone().settled()).collect());
+                if entries.iter().all(|entry| entry.state == State::Full) {
+                    self.people =
+                        Tree::of(entries.iter().map(|entry| entry.person.clone().settled()).collect());
+                } else {
+                    // One after the other: one entry may take back what another said.
+                    self.people = Tree::default();
+                    entries.iter().for_each(|entry| self.merge_person(entry));
+                }
                 None
             }
             State::Partial => {
@@ -302,42 +279,3 @@ impl Roster {
         }
     }
 }
-
-fn merge_views(known: &mut Views, new: &Views) {
-    if new.state != State::Partial {
-        known.views.clear();
-    }
-    if new.state == State::Deleted {
-        return;
-    }
-    for view in &new.views {
-        let at = known.views.iter().position(|known| known.entity == view.entity);
-        match (view.state, at) {
-            (State::Deleted, Some(at)) => drop(known.views.remove(at)),
-            (State::Deleted, None) => {}
-            (State::Partial, Some(at)) => merge_view(&mut known.views[at], view),
-            (State::Full, Some(at)) => known.views[at].clone_from(view),
-            (State::Full | State::Partial, None) => {
-                known.views.push(EntityView { state: State::Full, ..view.clone() });
-            }
-        }
-    }
-}
-
-fn merge_view(known: &mut EntityView, new: &EntityView) {
-    fn take<T: Clone>(known: &mut Option<T>, new: &Option<T>) {
-        if new.is_some() {
-            known.clone_from(new);
-        }
-    }
-    take(&mut known.capabilities, &new.capabilities);
-    take(&mut known.policy, &new.policy);
-    take(&mut known.settings, &new.settings);
-    take(&mut known.entity_state, &new.entity_state);
-    if !new.extensions.is_empty() {
-        known.extensions.clone_from(&new.extensions);
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -14,11 +14,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::tree::Keyed;
-use crate::xml::same;
 use crate::info::{
-    AccessMethod, AuthMethod, ConfUri, DisconnectionMethod, Endpoint, EndpointStatus, Filter, JoiningMethod, Media,
-    MediaStatus, Role, SessionType, State, User,
+    AccessMethod, AuthMethod, ConfUri, DisconnectionMethod, Endpoint, EndpointStatus, Filter, JoiningMethod,
+    Media, MediaStatus, Role, SessionType, State, User,
 };
+use crate::xml::same;
 
 /// The fields of a person, of an endpoint and of a stream.
 pub(super) mod field {
@@ -586,14 +586,35 @@ impl Person {
         parts.person()
     }
 
-    /// Without the endpoints that a complete element says are gone.
+    /// As it stands in a roster after it came complete: its endpoints applied one after the other.
     pub(super) fn settled(self) -> Self {
-        if self.fields().all(|(field, _)| field != field::ENDPOINT_STATE) {
+        if self.is_settled() {
             return self;
         }
         let mut parts = Parts::of(&self.0);
-        parts.endpoints.retain(|endpoint| endpoint.state() != State::Deleted);
+        let endpoints = std::mem::take(&mut parts.endpoints);
+        parts.merge(Parts { own: Values::default(), endpoints });
         parts.person()
+    }
+
+    /// Whether its endpoints are complete, and no two have the same key. Sure for a few endpoints only.
+    fn is_settled(&self) -> bool {
+        let mut entities = [""; 4];
+        let mut count = 0;
+        for (field, value) in self.fields() {
+            if field == field::ENDPOINT_STATE {
+                return false;
+            }
+            if field == field::ENDPOINT {
+                let Some(place) = entities.get_mut(count) else { return false };
+                *place = value;
+                if entities[..count].contains(&value) {
+                    return false;
+                }
+                count += 1;
+            }
+        }
+        true
     }
 }
 
@@ -612,9 +633,8 @@ impl<'a> Values<'a> {
 
     /// Takes over what another says; lists as a whole.
     fn take_over(&mut self, other: Self) {
-        self.0.retain(|(known, _)| {
-            !field::is_list(*known) || other.0.iter().all(|(field, _)| field != known)
-        });
+        self.0
+            .retain(|(known, _)| !field::is_list(*known) || other.0.iter().all(|(field, _)| field != known));
         other.0.into_iter().for_each(|(field, value)| self.set(field, value));
     }
 
@@ -840,7 +860,9 @@ impl<'a> EndpointRef<'a> {
     }
 
     fn value(self, wanted: u8) -> Option<&'a str> {
-        Fields(self.0).take_while(|(field, _)| *field != field::MEDIA).find_map(|(field, value)| (field == wanted).then_some(value))
+        Fields(self.0)
+            .take_while(|(field, _)| *field != field::MEDIA)
+            .find_map(|(field, value)| (field == wanted).then_some(value))
     }
 }
 

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use super::person::{Packer, Person, field};
 use crate::info::{
-    AccessMethod, AuthMethod, DisconnectionMethod, EndpointStatus, Filter, JoiningMethod, MediaStatus, Role, SessionType,
-    State,
+    AccessMethod, AuthMethod, DisconnectionMethod, EndpointStatus, Filter, JoiningMethod, MediaStatus, Role,
+    SessionType, State,
 };
 use crate::xml::{Ns, Step, Tokens};
 use crate::{DocumentError, ErrorKind, Limits};
@@ -72,7 +72,10 @@ impl PeopleReader {
                 (Ns::Info, b"endpoint") => self.endpoint(tokens).map_err(|error| error.within("endpoint"))?,
                 (Ns::Info, b"associated-aors") => self.aors(tokens)?,
                 (Ns::Info, b"languages") => {
-                    for language in text(tokens)?.split(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).filter(|word| !word.is_empty()) {
+                    for language in text(tokens)?
+                        .split(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+                        .filter(|word| !word.is_empty())
+                    {
                         self.count_entry(tokens)?;
                         self.packer.put(field::LANGUAGE, language);
                     }
@@ -116,10 +119,8 @@ impl PeopleReader {
     }
 
     fn endpoint(&mut self, tokens: &mut Tokens<'_>) -> Result<()> {
-        self.endpoints_left = self
-            .endpoints_left
-            .checked_sub(1)
-            .ok_or_else(|| fault(tokens, ErrorKind::TooManyEndpoints))?;
+        self.endpoints_left =
+            self.endpoints_left.checked_sub(1).ok_or_else(|| fault(tokens, ErrorKind::TooManyEndpoints))?;
         self.count_entry(tokens)?;
         let mut values: [Option<Cow<'_, [u8]>>; 6] = Default::default();
         for attribute in tokens.attributes() {

@@ -71,7 +71,8 @@ impl<T: Keyed> Tree<T> {
             let inside = match node {
                 Node::Leaf(entries) => entries.capacity() * size_of::<T>(),
                 Node::Branch(children) => {
-                    children.capacity() * size_of::<usize>() + children.iter().map(|child| of(child)).sum::<usize>()
+                    children.capacity() * size_of::<usize>()
+                        + children.iter().map(|child| of(child)).sum::<usize>()
                 }
             };
             2 * size_of::<usize>() + size_of::<Node<T>>() + inside
@@ -268,13 +269,20 @@ pub(super) enum Pair<'a, T> {
 }
 
 /// What two sets differ in, by key. What they share is not looked at, as far as their shapes are alike.
-pub(super) fn differences<'a, T: Keyed + PartialEq>(one: &'a Tree<T>, other: &'a Tree<T>) -> Vec<Pair<'a, T>> {
+pub(super) fn differences<'a, T: Keyed + PartialEq>(
+    one: &'a Tree<T>,
+    other: &'a Tree<T>,
+) -> Vec<Pair<'a, T>> {
     let mut found = Vec::new();
     compare(&one.root, &other.root, &mut found);
     found
 }
 
-fn compare<'a, T: Keyed + PartialEq>(one: &'a Arc<Node<T>>, other: &'a Arc<Node<T>>, found: &mut Vec<Pair<'a, T>>) {
+fn compare<'a, T: Keyed + PartialEq>(
+    one: &'a Arc<Node<T>>,
+    other: &'a Arc<Node<T>>,
+    found: &mut Vec<Pair<'a, T>>,
+) {
     if Arc::ptr_eq(one, other) {
         return;
     }
@@ -344,12 +352,15 @@ mod tests {
 
     /// What the differences make of the first set.
     fn patched(one: &Tree<Entry>, other: &Tree<Entry>) -> Vec<Entry> {
-        let mut map: BTreeMap<String, Entry> = one.iter().map(|entry| (entry.0.clone(), entry.clone())).collect();
+        let mut map: BTreeMap<String, Entry> =
+            one.iter().map(|entry| (entry.0.clone(), entry.clone())).collect();
         for pair in differences(one, other) {
             match pair {
                 Pair::Left(gone) => assert_eq!(map.remove(&gone.0).as_ref(), Some(gone)),
                 Pair::Right(new) => assert_eq!(map.insert(new.0.clone(), new.clone()), None),
-                Pair::Both(old, new) => assert_eq!(map.insert(new.0.clone(), new.clone()).as_ref(), Some(old)),
+                Pair::Both(old, new) => {
+                    assert_eq!(map.insert(new.0.clone(), new.clone()).as_ref(), Some(old))
+                }
             }
         }
         map.into_values().collect()
@@ -371,7 +382,10 @@ mod tests {
         let (Node::Branch(ours), Node::Branch(theirs)) = (&*tree.root, &*copy.root) else { panic!("large") };
         let shared = ours.iter().zip(theirs).filter(|(one, other)| Arc::ptr_eq(one, other)).count();
         assert_eq!(shared, ours.len() - 1);
-        assert_eq!((tree.get("25000"), copy.get("25000")), (Some(&entry(25_000, 0)), Some(&entry(25_000, 1))));
+        assert_eq!(
+            (tree.get("25000"), copy.get("25000")),
+            (Some(&entry(25_000, 0)), Some(&entry(25_000, 1)))
+        );
     }
 
     proptest! {

@@ -30,7 +30,8 @@ pub(super) fn partial(differences: &Differences, new: &Roster) -> Bytes {
     let mut out = Writer::document_of(4_096 + differences.people.len() * PERSON_BYTES);
     let all = new.about();
     let views = differences.views.iter().map(|entity| {
-        let gone = || crate::info::EntityView { state: State::Deleted, ..crate::info::EntityView::new(entity) };
+        let gone =
+            || crate::info::EntityView { state: State::Deleted, ..crate::info::EntityView::new(entity) };
         all.views().find(|view| view.entity == *entity).cloned().unwrap_or_else(gone)
     });
     let views = Views { state: State::Partial, views: views.collect() };

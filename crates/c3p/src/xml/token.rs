@@ -139,9 +139,11 @@ impl<'a> Attribute<'a> {
         if self.plain {
             return Ok(Cow::Borrowed(as_text(self.raw)));
         }
-        decode(as_text(self.raw), Blanks::Spaces)
-            .map(Cow::Owned)
-            .map_err(|kind| DocumentError { kind, element: "", offset: self.offset })
+        decode(as_text(self.raw), Blanks::Spaces).map(Cow::Owned).map_err(|kind| DocumentError {
+            kind,
+            element: "",
+            offset: self.offset,
+        })
     }
 
     /// As [`Attribute::value`], in bytes.
@@ -281,9 +283,11 @@ impl<'a> Tokens<'a> {
             TextKind::Plain => Ok(Cow::Borrowed(raw)),
             TextKind::Section if memchr(b'\r', self.raw).is_none() => Ok(Cow::Borrowed(raw)),
             TextKind::Section => Ok(Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))),
-            TextKind::Escaped => decode(raw, Blanks::Lines)
-                .map(Cow::Owned)
-                .map_err(|kind| DocumentError { kind, element: "", offset: self.at }),
+            TextKind::Escaped => decode(raw, Blanks::Lines).map(Cow::Owned).map_err(|kind| DocumentError {
+                kind,
+                element: "",
+                offset: self.at,
+            }),
         }
     }
 
@@ -654,7 +658,8 @@ impl<'a> Tokens<'a> {
                 // In another spelling it is no declaration, and meant as one.
                 return Err(self.fault(ErrorKind::Dtd));
             } else {
-                let cut = [&b"<!--"[..], b"<![CDATA[", b"<!DOCTYPE", b"<?"].iter().any(|all| all.starts_with(rest));
+                let cut =
+                    [&b"<!--"[..], b"<![CDATA[", b"<!DOCTYPE", b"<?"].iter().any(|all| all.starts_with(rest));
                 return Err(self.fault(if cut { ErrorKind::Truncated } else { ErrorKind::Syntax }));
             }
             // The usual case is that a tag or a text follows; another comment goes round.
@@ -669,7 +674,8 @@ impl<'a> Tokens<'a> {
     fn instruction(&mut self, rest: &'a [u8]) -> Result<()> {
         let end = self.find(rest, 2, b"?>")?;
         let content = as_text(&rest[2..end]);
-        let target = content.split(|character: char| character.is_ascii_whitespace()).next().unwrap_or_default();
+        let target =
+            content.split(|character: char| character.is_ascii_whitespace()).next().unwrap_or_default();
         if !target.bytes().next().is_some_and(|byte| is(byte, class::NAME_START)) {
             return Err(self.fault(ErrorKind::Syntax));
         }
@@ -703,7 +709,8 @@ impl<'a> Tokens<'a> {
             }
             match name {
                 "version" if value.starts_with("1.") => {}
-                "encoding" if value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("us-ascii") => {}
+                "encoding"
+                    if value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("us-ascii") => {}
                 "encoding" => return Err(self.fault(ErrorKind::NotUtf8)),
                 "standalone" if matches!(value, "yes" | "no") => {}
                 _ => return Err(wrong()),
@@ -777,7 +784,8 @@ fn reference(name: &str) -> Result<char, ErrorKind> {
         None => (number, 10),
     };
     // `from_str_radix` takes a sign; leading zeros are legal, and without an end.
-    let code = digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, radix).ok());
+    let code =
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, radix).ok());
     code.flatten()
         .and_then(char::from_u32)
         .filter(|character| !is_illegal(*character))
@@ -794,8 +802,15 @@ pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
         return one == other;
     }
     match (one.first_chunk::<8>(), one.last_chunk::<8>(), other.first_chunk::<8>(), other.last_chunk::<8>()) {
-        (Some(first), Some(last), Some(other_first), Some(other_last)) => first == other_first && last == other_last,
-        _ => match (one.first_chunk::<4>(), one.last_chunk::<4>(), other.first_chunk::<4>(), other.last_chunk::<4>()) {
+        (Some(first), Some(last), Some(other_first), Some(other_last)) => {
+            first == other_first && last == other_last
+        }
+        _ => match (
+            one.first_chunk::<4>(),
+            one.last_chunk::<4>(),
+            other.first_chunk::<4>(),
+            other.last_chunk::<4>(),
+        ) {
             (Some(first), Some(last), Some(other_first), Some(other_last)) => {
                 first == other_first && last == other_last
             }
@@ -831,9 +846,8 @@ pub(crate) fn legal(document: &[u8]) -> Result<&str> {
 
 /// Whether all bytes are ASCII that is legal. The fixed size lets the compiler look at many at once.
 fn is_plain(bytes: &[u8]) -> bool {
-    let is_strange = |byte: u8| {
-        (byte >= 0x80) | ((byte < b' ') & (byte != b'\n') & (byte != b'\t') & (byte != b'\r'))
-    };
+    let is_strange =
+        |byte: u8| (byte >= 0x80) | ((byte < b' ') & (byte != b'\n') & (byte != b'\t') & (byte != b'\r'));
     let (chunks, tail) = bytes.as_chunks::<64>();
     chunks.iter().all(|chunk| !chunk.iter().fold(false, |strange, byte| strange | is_strange(*byte)))
         && !tail.iter().any(|byte| is_strange(*byte))

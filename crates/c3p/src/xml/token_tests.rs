@@ -14,7 +14,8 @@ fn tokens(document: &str) -> Result<String> {
     let mut open = Vec::new();
     let mut roots = 0;
     let mut pending = String::new();
-    let wrong = |tokens: &Tokens<'_>| DocumentError { kind: ErrorKind::Syntax, element: "", offset: tokens.offset() };
+    let wrong =
+        |tokens: &Tokens<'_>| DocumentError { kind: ErrorKind::Syntax, element: "", offset: tokens.offset() };
     loop {
         let step = tokens.next()?;
         if step != Step::Text && !pending.is_empty() {
@@ -28,7 +29,8 @@ fn tokens(document: &str) -> Result<String> {
                     return Err(wrong(&tokens));
                 }
                 open.push(());
-                write!(line, "<{{{}}}{}", tokens.namespace(tokens.prefix()), tokens.name()).expect("a string takes it");
+                write!(line, "<{{{}}}{}", tokens.namespace(tokens.prefix()), tokens.name())
+                    .expect("a string takes it");
                 let mut attributes = Vec::new();
                 for attribute in tokens.attributes() {
                     let namespace =
@@ -60,10 +62,13 @@ fn tree(document: &str) -> Option<String> {
     fn write_node(node: roxmltree::Node<'_, '_>, line: &mut String) {
         let mut pending = String::new();
         let name = node.tag_name();
-        write!(line, "<{{{}}}{}", name.namespace().unwrap_or_default(), name.name()).expect("a string takes it");
+        write!(line, "<{{{}}}{}", name.namespace().unwrap_or_default(), name.name())
+            .expect("a string takes it");
         let mut attributes: Vec<String> = node
             .attributes()
-            .map(|one| format!(" {{{}}}{}={:?}", one.namespace().unwrap_or_default(), one.name(), one.value()))
+            .map(|one| {
+                format!(" {{{}}}{}={:?}", one.namespace().unwrap_or_default(), one.name(), one.value())
+            })
             .collect();
         attributes.sort();
         line.extend(attributes);
@@ -112,13 +117,20 @@ fn the_other_reader_agrees() {
     for case in cases {
         let expected = tree(case);
         assert!(expected.is_some(), "the other reader refuses {case}");
-        assert_eq!(tokens(case).map_err(|error| error.to_string()).ok(), expected, "{case}: {:?}", tokens(case));
+        assert_eq!(
+            tokens(case).map_err(|error| error.to_string()).ok(),
+            expected,
+            "{case}: {:?}",
+            tokens(case)
+        );
     }
 }
 
 #[test]
 fn refused() {
-    use ErrorKind::{Dtd, DuplicateAttribute, IllegalCharacter, Namespace, NotUtf8, Syntax, TooDeep, Truncated};
+    use ErrorKind::{
+        Dtd, DuplicateAttribute, IllegalCharacter, Namespace, NotUtf8, Syntax, TooDeep, Truncated,
+    };
     let deep = "<a>".repeat(65);
     let cases = [
         ("", Truncated),
@@ -207,11 +219,43 @@ fn limits() {
 /// What a text is made of that comes near to being a document.
 fn soup() -> impl Strategy<Value = String> {
     let pieces = [
-        "<a>", "</a>", "<b/>", "<p:b>", "</p:b>", "<a xmlns:p='u'>", "<a b='1'>", " b='2'", "<", ">", "/", "=", "'", "\"",
-        "&amp;", "&", ";", "&#65;", "]]>", "<![CDATA[", "<!--", "-->", "--", "<?x ", "?>", "text", " ", "\r\n", "\u{e9}",
-        "xmlns='u'", "<a xmlns='v'>", ":", "-", "]",
+        "<a>",
+        "</a>",
+        "<b/>",
+        "<p:b>",
+        "</p:b>",
+        "<a xmlns:p='u'>",
+        "<a b='1'>",
+        " b='2'",
+        "<",
+        ">",
+        "/",
+        "=",
+        "'",
+        "\"",
+        "&amp;",
+        "&",
+        ";",
+        "&#65;",
+        "]]>",
+        "<![CDATA[",
+        "<!--",
+        "-->",
+        "--",
+        "<?x ",
+        "?>",
+        "text",
+        " ",
+        "\r\n",
+        "\u{e9}",
+        "xmlns='u'",
+        "<a xmlns='v'>",
+        ":",
+        "-",
+        "]",
     ];
-    proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..14).prop_map(|parts| parts.concat())
+    proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..14)
+        .prop_map(|parts| parts.concat())
 }
 
 proptest! {

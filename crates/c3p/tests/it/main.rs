@@ -8,5 +8,6 @@ mod hostile;
 mod json;
 mod messages;
 mod mutate;
+mod roster;
 mod round_trip;
 mod small_bodies;
