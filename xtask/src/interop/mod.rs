@@ -144,8 +144,8 @@ fn run_case(lab: &Lab, proxy: &Kamailio, case: Case) -> bool {
     });
     let took = started.elapsed().as_millis();
     match result {
-        Ok(()) => println!("interop {name:<22} {wire}  ok      {took:>6} ms"),
-        Err(ref what) => println!("interop {name:<22} {wire}  FAILED  {took:>6} ms  {what}"),
+        Ok(()) => println!("interop {name:<24} {wire}  ok      {took:>6} ms"),
+        Err(ref what) => println!("interop {name:<24} {wire}  FAILED  {took:>6} ms  {what}"),
     }
     result.is_ok()
 }

@@ -39,7 +39,7 @@ fn one(agent: &mut Program, step: &str, peer: &str) -> Result<(), String> {
 fn fits(event: &Value, fields: &[(&str, &str)]) -> bool {
     fields.iter().all(|(key, value)| match &event[key] {
         Value::String(text) => text == value,
-        other => *other == serde_json::from_str::<Value>(value).unwrap_or_default(),
+        other => serde_json::from_str::<Value>(value).is_ok_and(|value| *other == value),
     })
 }
 
