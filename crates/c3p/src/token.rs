@@ -15,9 +15,8 @@ macro_rules! tokens {
             /// Every value, in the order of the declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// Their words.
-            #[allow(dead_code, reason = "few vocabularies are looked up by word in bulk")]
-            pub(crate) const WORDS: &'static [&'static str] = &[$($text,)+];
+            /// The words, in the order of the values.
+            pub const WORDS: &'static [&'static str] = &[$($text,)+];
 
             /// The word on the wire.
             #[must_use]
@@ -77,9 +76,8 @@ macro_rules! open_tokens {
             /// Every known value, in the order of the declaration.
             pub const KNOWN: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// Their words.
-            #[allow(dead_code, reason = "few vocabularies are looked up by word in bulk")]
-            pub(crate) const WORDS: &'static [&'static str] = &[$($text,)+];
+            /// The words, in the order of the values.
+            pub const WORDS: &'static [&'static str] = &[$($text,)+];
 
             /// The word on the wire.
             #[must_use]

@@ -140,9 +140,7 @@ impl PersonDifference {
     #[must_use]
     pub fn fields(&self) -> Vec<&'static str> {
         match (&self.before, &self.after) {
-            (Some(before), Some(after)) => {
-                changed(before.fields(), after.fields(), |field| field::is_of_person(field))
-            }
+            (Some(before), Some(after)) => changed(before.fields(), after.fields(), field::is_of_person),
             _ => Vec::new(),
         }
     }
