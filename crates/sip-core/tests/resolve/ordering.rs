@@ -50,6 +50,16 @@ fn weights_of_two_are_exact() {
     }
 }
 
+/// The first whose running sum reaches the number: 1 of (1, 3) is the first one's, 2 is not. (Number 1 of 2 leaves the order.)
+#[test]
+fn the_running_sum_reaches_the_number() {
+    let records = [srv(1, 1, "a.@"), srv(1, 3, "b.@")];
+    let rows = [(0, "a"), (1, "a"), (2, "b"), (4, "b")];
+    for (number, expected) in rows {
+        assert_eq!(first(&records, vec![1, number]), format!("{expected}.example.test"), "{number}");
+    }
+}
+
 /// RFC 2782's example of a domain, in our words: a fast host gets three quarters, a slow one the rest, spares come last.
 #[test]
 fn rfc_2782_example() {

@@ -176,6 +176,19 @@ fn the_server_in_use_stays() {
     assert!(w.sent().iter().all(|(on, at, _)| (*on, *at) == (flow, addr(1))));
 }
 
+/// The same over datagrams, where nothing is lost when an address is left: the server in use stays all the same, even when it is no
+/// longer listed.
+#[test]
+fn the_server_in_use_stays_over_udp() {
+    let mut w = World::new(|config| config);
+    w.ua.register(w.now);
+    w.found(&servers(TransportKind::Udp, &[1, 2]));
+    w.registered(1);
+    w.ua.set_servers(&servers(TransportKind::Udp, &[3, 4]), w.now);
+    w.options();
+    assert_eq!(w.one().1, addr(1));
+}
+
 /// Nothing found, or nobody answers: the registration is tried again later, with another look-up.
 #[test]
 fn failed_look_ups() {
