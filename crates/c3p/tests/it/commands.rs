@@ -392,8 +392,10 @@ fn responses_answer_their_request() {
         assert_eq!((&failure.from, &failure.to), (&request.to, &request.from), "{name}");
         assert_eq!(failure.request_id, request.request_id, "{name}");
         assert_eq!(failure.result.name(), request.command.name(), "{name}");
-        assert_eq!(Response::parse(&failure.write(), &Limits::default()), Ok(failure), "{name}");
-        assert!(!Response::pending(&request).is_final(), "{name}");
+        assert_eq!(Response::parse(&failure.write(), &Limits::default()).as_ref(), Ok(&failure), "{name}");
+        let pending = Response::pending(&request);
+        assert!(!pending.is_final() && failure.is_final(), "{name}");
+        assert_eq!(Response::parse(&pending.write(), &Limits::default()), Ok(pending), "{name}");
     }
 }
 
@@ -643,4 +645,53 @@ fn corpus_is_meant() {
         let expected = if name == "unknown" { Err(RequestFault::NotImplemented) } else { Ok(()) };
         assert_eq!(request.check(), expected, "{name}");
     }
+}
+
+/// A fault names the element in which it is and the byte at which the reader stood.
+#[test]
+fn errors_name_element_and_place() {
+    let table = [
+        ("<deleteUser><userKeys confEntity=\"c\"/>", "userKeys", "@userEntity"),
+        (
+            "<modifyEndpointMedia><mediaKeys confEntity=\"c\" userEntity=\"u\" endpointEntity=\"e\"/>",
+            "mediaKeys",
+            "@mediaId",
+        ),
+        (
+            "<modifyEndpoint><endpointKeys confEntity=\"c\" userEntity=\"u\"/>",
+            "endpointKeys",
+            "@endpointEntity",
+        ),
+        ("<modifyUsersMediaFilters><except/>", "except", "@userEntity"),
+        (
+            "<addConference><i:conference-info xmlns:i=\"urn:ietf:params:xml:ns:conference-info\"/>",
+            "conference-info",
+            "@entity",
+        ),
+    ];
+    let head = "<request xmlns=\"urn:ietf:params:xml:ns:cccp\" requestId=\"1\" from=\"a\" to=\"b\">";
+    for (inner, element, missing) in table {
+        let body = format!("{head}{inner}");
+        // What follows the fault does not matter, not even that it is missing.
+        let error = Request::parse(body.as_bytes(), &Limits::default()).expect_err(inner);
+        assert_eq!((error.kind, error.element), (ErrorKind::Missing(missing), element), "{inner}");
+        assert_eq!(error.offset, body.len(), "{inner}: behind the tag");
+        assert_eq!(error.to_string(), format!("missing {missing} in <{element}> at byte {}", body.len()));
+    }
+}
+
+/// c3p.md 2.1: every attribute of the keys is found with and without the namespace of the extensions.
+#[test]
+fn attributes_are_found_qualified_and_not() {
+    let read = |prefix: &str| {
+        let body = format!(
+            "<request xmlns=\"urn:ietf:params:xml:ns:cccp\" xmlns:p=\"{MSCP}\" requestId=\"1\" from=\"a\" to=\"b\">\
+             <deleteUser {prefix}mcuUri=\"{CHAT}\"><userKeys {prefix}confEntity=\"{CONFERENCE}\" {prefix}userEntity=\"u\"/>\
+             </deleteUser></request>"
+        );
+        Request::parse(body.as_bytes(), &Limits::default()).expect("a request")
+    };
+    let expected = Command::DeleteUser { conference: conference(), user: "u".into() };
+    let expected = Request::new(1, "a", "b", expected).with_mcu_uri(CHAT);
+    assert_eq!((read(""), read("p:")), (expected.clone(), expected));
 }
