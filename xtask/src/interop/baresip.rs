@@ -156,12 +156,12 @@ pub(super) fn calls(lab: &Lab, wire: Wire, folder: &Path) -> Result<(), String> 
     script::quit(&mut agent)
 }
 
-/// The agent calls it, without a proxy; who holds is the agent, then baresip; the agent hangs up.
+/// The agent asks what it can do and calls it, without a proxy; who holds is the agent, then baresip; the agent hangs up.
 pub(super) fn called(lab: &Lab, wire: Wire, folder: &Path) -> Result<(), String> {
     let mut baresip = Baresip::start(lab, folder, "carol", wire, None)?;
     let (mut agent, _) = lab.agent(folder, "bob", wire, &[])?;
     let uri = format!("sip:carol@{}:{};transport={wire}", lab.host, baresip.port);
-    script::play(&mut agent, "call; < established", &uri)?;
+    script::play(&mut agent, "options; < options status=200; call; < established", &uri)?;
     baresip.event("CALL_ESTABLISHED")?;
     script::play(&mut agent, "hold; < answered method=INVITE status=200; resume", "")?;
     script::play(&mut agent, "< answered method=INVITE status=200", "")?;
