@@ -199,7 +199,7 @@ impl UsageConfig {
         }
         let mime = word(content_type.unwrap_or_default());
         mime.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
-            || self.session_types.iter().any(|known| known.eq_ignore_ascii_case(&mime))
+            || self.session_types.iter().any(|known| known.eq_ignore_ascii_case(mime))
     }
 }
 

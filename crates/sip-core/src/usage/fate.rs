@@ -13,8 +13,8 @@ pub(super) enum Fate {
 
 /// What a final response to a request inside a dialog ends.
 ///
-/// - `own`: the method is one that the usage cannot do without (INVITE and UPDATE of a session are not: only what
-///   refreshes or notifies a subscription is).
+/// - `own`: the method is the one that made the usage: INVITE; SUBSCRIBE and NOTIFY. Who does not know that any more has no
+///   such usage. An UPDATE or INFO may be unknown there.
 pub(super) fn fate(status: u16, own: bool) -> Fate {
     match status {
         404 | 410 | 416 | 482..=485 | 502 | 604 => Fate::Dialog,

@@ -40,6 +40,7 @@
 //!
 //! Not here: who proves what to whom ([`Proofs`] are given), DNS, and what a body says.
 
+mod agent;
 mod config;
 mod event;
 mod fate;
@@ -57,6 +58,7 @@ mod within;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+pub use agent::Agent;
 pub use config::{Fork, Payload, Routing, UsageConfig};
 pub use event::{
     Again, Cause, EarlyId, InviteEvent, InviteId, InviteState, Refused, Reliable, RequestId,

@@ -569,7 +569,7 @@ impl Usages {
                     Fate::Usage if ringing => {
                         self.refuse_invite(id, 500, Payload::none(), Cause::Gone { status }, cx);
                     }
-                    Fate::Usage if status == 408 => self.bye(id, Payload::none(), Cause::Gone { status }, cx),
+                    Fate::Usage if status != 481 => self.bye(id, Payload::none(), Cause::Gone { status }, cx),
                     Fate::Usage => self.end_invite(id, Cause::Gone { status }, cx),
                     Fate::Dialog => self.end_dialog(key, Cause::Gone { status }, cx),
                 }

@@ -163,7 +163,7 @@ impl Usages {
                 if due(own.expires_at) {
                     return self.end_sub(id, SubscriptionCause::Expired);
                 }
-                if due(own.refresh_at) {
+                if due(own.refresh_at) && !own.asking && !own.leaving {
                     own.refresh_at = None;
                     let expires_s = own.expires_s;
                     self.resubscribe(id, expires_s, cx);

@@ -722,7 +722,7 @@ impl Usages {
             return;
         }
         self.report(id, wanted.request, answer);
-        self.judge(id, key, answer, false, cx);
+        self.judge(id, key, answer, true, cx);
         self.rest(id, key);
     }
 }
