@@ -85,10 +85,15 @@ impl DocumentError {
     #[must_use]
     pub fn diagnostics_id(&self) -> u32 {
         match (self.element, self.kind) {
-            ("endpoint", ErrorKind::Missing("@entity")) => ids::C3P_ENDPOINT_ENTITY,
-            (_, ErrorKind::Missing("@confEntity" | "conferenceKeys" | "userKeys")) => {
-                ids::C3P_CONFERENCE_ENTITY
+            ("endpoint", ErrorKind::Missing("@entity")) | (_, ErrorKind::Missing("@endpointEntity")) => {
+                ids::C3P_ENDPOINT_ENTITY
             }
+            (
+                _,
+                ErrorKind::Missing(
+                    "@confEntity" | "conferenceKeys" | "userKeys" | "endpointKeys" | "mediaKeys",
+                ),
+            ) => ids::C3P_CONFERENCE_ENTITY,
             (
                 "addUser" | "user" | "roles",
                 ErrorKind::Missing(_) | ErrorKind::Repeated(_) | ErrorKind::BadValue(_),
