@@ -17,6 +17,9 @@ use crate::limits::Limits;
 use crate::message::{Envelope, Message, ParseError, ParseErrorKind, Request, Response, SharedLine};
 use crate::uri::Uri;
 
+/// Lines of a usual answer: those it copies, and a few of its own.
+const ANSWER_LINES: usize = 12;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct DraftHeader {
     name: HeaderName,
@@ -66,11 +69,17 @@ struct DraftHeaders(Vec<DraftHeader>);
 
 impl DraftHeaders {
     fn of(envelope: &Envelope) -> Self {
-        let mut list = Vec::with_capacity(envelope.headers().len() + 2);
+        Self::of_those(envelope, envelope.headers().len() + 2, |_| true)
+    }
+
+    /// Those that are wanted; `room` is how many are expected.
+    fn of_those(envelope: &Envelope, room: usize, wanted: impl Fn(HeaderName) -> bool) -> Self {
+        let mut list = Vec::with_capacity(room);
         let mut top = Some(envelope.via().as_byte_string());
         for SharedLine { name, text, value, wire } in envelope.shared_lines() {
             match (name, top) {
                 (HeaderName::ContentLength, _) => continue,
+                (name, _) if !wanted(name) => continue,
                 (HeaderName::Via, Some(via)) => {
                     top = None;
                     push_top_via(&mut list, via, &value);
@@ -168,8 +177,13 @@ impl DraftHeaders {
         out.put_slice(body);
     }
 
-    fn size_hint(&self, body: &Bytes) -> usize {
-        128 + body.len() + self.0.iter().map(DraftHeader::len).sum::<usize>()
+    /// What [`Self::write`] writes: a response is kept for long, and nothing is kept with it.
+    fn written_len(&self, body: &Bytes) -> usize {
+        let digits = body.len().checked_ilog10().map_or(1, |n| n as usize + 1);
+        "Content-Length: \r\n\r\n".len()
+            + digits
+            + body.len()
+            + self.0.iter().map(DraftHeader::len).sum::<usize>()
     }
 }
 
@@ -456,7 +470,12 @@ impl RequestDraft {
     /// The bytes to send.
     #[must_use]
     pub fn write(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(self.headers.size_hint(&self.body) + self.uri.as_str().len());
+        let mut out = BytesMut::with_capacity(
+            self.method.as_str().len()
+                + self.uri.as_str().len()
+                + "  SIP/2.0\r\n".len()
+                + self.headers.written_len(&self.body),
+        );
         out.put_slice(self.method.as_str().as_bytes());
         out.put_slice(b" ");
         out.put_slice(self.uri.as_str().as_bytes());
@@ -498,8 +517,7 @@ impl ResponseDraft {
     pub fn to(request: &Request, status: u16) -> Self {
         let method = request.method();
         let routed = method.creates_dialog() || matches!(method, Method::Update | Method::Notify);
-        let mut headers = DraftHeaders::of(request);
-        headers.0.retain(|h| match h.name {
+        let headers = DraftHeaders::of_those(request, ANSWER_LINES, |name| match name {
             HeaderName::Via | HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq => {
                 true
             }
@@ -572,13 +590,15 @@ impl ResponseDraft {
     /// The bytes to send.
     #[must_use]
     pub fn write(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(self.headers.size_hint(&self.body) + self.reason.len());
+        let len = "SIP/2.0 200 \r\n".len() + self.reason.len() + self.headers.written_len(&self.body);
+        let mut out = BytesMut::with_capacity(len);
         out.put_slice(b"SIP/2.0 ");
         out.put_slice(self.status.clamp(100, 699).to_string().as_bytes());
         out.put_slice(b" ");
         out.put_slice(self.reason.as_bytes());
         out.put_slice(b"\r\n");
         self.headers.write(&mut out, &self.body);
+        debug_assert_eq!(out.len(), len, "the length that was computed");
         out.freeze()
     }
 }

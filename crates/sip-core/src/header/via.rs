@@ -198,11 +198,15 @@ impl Via {
     /// another address or `rport` was asked for, and `rport` with the real port when it was asked for.
     #[must_use]
     pub fn with_received(&self, source: SocketAddr) -> Self {
-        let asked = self.rport().is_some();
+        let (mut asked, mut noted) = (false, false);
+        for (name, _) in Params::new(self.parts.params.of(&self.text)) {
+            asked |= name.eq_ignore_ascii_case("rport");
+            noted |= name.eq_ignore_ascii_case("received");
+        }
         let host = self.host().trim_start_matches('[').trim_end_matches(']');
         let same = host.parse::<IpAddr>().is_ok_and(|ip| ip == source.ip());
         if same && !asked {
-            return self.without(&["received"]);
+            return if noted { self.without(&["received"]) } else { self.clone() };
         }
         let mut text = self.without(&["received", "rport"]).text.to_string();
         if asked {
