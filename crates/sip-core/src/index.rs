@@ -94,16 +94,18 @@ impl Index {
         }
     }
 
-    /// The values of Route or of Record-Route, topmost first.
-    pub(crate) fn hops(&self, name: HeaderName, head: &ByteString) -> Box<[NameAddr]> {
-        let mut made = Vec::with_capacity(self.hops.iter().filter(|(n, _)| *n == name).count());
-        made.extend(self.hops.iter().filter(|(n, _)| *n == name).map(|(_, found)| found.value(head)));
+    /// The values of Route, then those of Record-Route, each topmost first.
+    pub(crate) fn hops(&self, head: &ByteString) -> Box<[NameAddr]> {
+        let of = |name| self.hops.iter().filter(move |(n, _)| *n == name).map(|(_, found)| found.value(head));
+        let mut made = Vec::with_capacity(self.hops.len());
+        made.extend(of(HeaderName::Route));
+        made.extend(of(HeaderName::RecordRoute));
         made.into_boxed_slice()
     }
 
-    /// Whether there is a value of Route or of Record-Route.
-    pub(crate) fn has_hops(&self, name: HeaderName) -> bool {
-        self.hops.iter().any(|(n, _)| *n == name)
+    /// How many values of Route there are.
+    pub(crate) fn routes(&self) -> usize {
+        self.hops.iter().filter(|(name, _)| *name == HeaderName::Route).count()
     }
 }
 

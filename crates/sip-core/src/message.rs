@@ -319,8 +319,8 @@ struct Values {
     from: OnceLock<NameAddr>,
     to: OnceLock<NameAddr>,
     contact: OnceLock<NameAddr>,
-    route: OnceLock<Box<[NameAddr]>>,
-    record_route: OnceLock<Box<[NameAddr]>>,
+    /// Of Route, then of Record-Route.
+    hops: OnceLock<Box<[NameAddr]>>,
 }
 
 impl Envelope {
@@ -402,13 +402,13 @@ impl Envelope {
     /// All Route values, topmost first.
     #[must_use]
     pub fn route(&self) -> &[NameAddr] {
-        self.hops(HeaderName::Route, &self.values.route)
+        &self.hops()[..self.index.routes()]
     }
 
     /// All Record-Route values, topmost first.
     #[must_use]
     pub fn record_route(&self) -> &[NameAddr] {
-        self.hops(HeaderName::RecordRoute, &self.values.record_route)
+        &self.hops()[self.index.routes()..]
     }
 
     /// The body; empty when there is none.
@@ -451,8 +451,11 @@ impl Envelope {
             .any(|(_, item)| !item.is_empty() && item.eq_ignore_ascii_case(token))
     }
 
-    fn hops<'e>(&'e self, name: HeaderName, made: &'e OnceLock<Box<[NameAddr]>>) -> &'e [NameAddr] {
-        if self.index.has_hops(name) { made.get_or_init(|| self.index.hops(name, self.text())) } else { &[] }
+    fn hops(&self) -> &[NameAddr] {
+        if self.index.hops.is_empty() {
+            return &[];
+        }
+        self.values.hops.get_or_init(|| self.index.hops(self.text()))
     }
 
     fn lines_of(&self, name: HeaderName) -> impl Iterator<Item = &str> {
