@@ -14,7 +14,7 @@ use sip_core::{
 
 pub(crate) struct Uas {
     pub(crate) endpoint: Endpoint,
-    pub(crate) dialogs: HashMap<DialogId, Dialog>,
+    pub(crate) dialogs: HashMap<DialogId, Box<Dialog>>,
     contact: NameAddr,
 }
 
@@ -48,7 +48,7 @@ impl Uas {
         let Ok(dialog) = Dialog::uas(request, &tag) else {
             return ResponseDraft::to(request, 400);
         };
-        self.dialogs.insert(dialog.id().clone(), dialog);
+        self.dialogs.insert(dialog.id().clone(), Box::new(dialog));
         ResponseDraft::to(request, 200).to_tag(&tag).contact(self.contact.clone())
     }
 
