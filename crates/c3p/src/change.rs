@@ -322,7 +322,8 @@ pub fn merge_extensions(old: &mut Vec<Extension>, new: &[Extension]) {
 #[must_use]
 pub fn between(before: &ConferenceInfo, after: &ConferenceInfo) -> Option<ConferenceInfo> {
     if !is_sayable(before, after) {
-        return Some(after.clone());
+        let same = ConferenceInfo { version: before.version, ..after.clone() } == *before;
+        return (!same).then(|| after.clone());
     }
     let mut change =
         ConferenceInfo { version: after.version, ..ConferenceInfo::partial(after.entity.as_str()) };

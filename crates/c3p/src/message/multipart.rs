@@ -110,6 +110,8 @@ fn part(bytes: &[u8], offset: usize) -> Result<Part<'_>, MessageError> {
         let line = std::str::from_utf8(&bytes[at..end]).map_err(|_| MessageError::Multipart(offset + at))?;
         let line = line.trim_end_matches(['\r', '\n']);
         if line.is_empty() {
+            // The first line of a folded value may be empty.
+            let content_type = content_type.map(|value| value.trim().to_owned());
             let content_type = content_type.filter(|value| !value.is_empty());
             let content_type = content_type.unwrap_or_else(|| mime::TEXT_PLAIN.to_owned());
             return Ok(Part { content_type, body: &bytes[end..] });

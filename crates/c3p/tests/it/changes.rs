@@ -174,6 +174,8 @@ fn changes_that_cannot_be_said_are_full() {
     let mut after = roster();
     after.version = Some(18);
     assert_eq!(change::between(&before, &after), None);
+    let over = versioned(State::Deleted, Some(40));
+    assert_eq!(change::between(&over, &over), None);
     let mut described = roster();
     described.description = Some(Description::default());
     assert!(change::between(&described, &after).expect("changed").is_full());

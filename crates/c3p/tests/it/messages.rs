@@ -209,6 +209,7 @@ fn odd_multiparts_are_read() {
     assert_eq!(parts("--b\r\n\r\n--b--"), [""]);
     assert_eq!(parts("--b\r\n\r\n\r\n--b--\r\n"), [""]);
     assert_eq!(parts("--b\r\n--b--"), [""]);
+    assert_eq!(parts("--b\r\nContent-Type:\r\n  text/plain\r\n\r\nx\r\n--b--"), ["x"]);
     assert_eq!(parts("--b\r\n\r\na --b\r\n--bx\r\n--b--"), ["a --b\r\n--bx"]);
 }
 
