@@ -69,7 +69,7 @@ impl Default for EndpointConfig {
             answer_within: Duration::from_secs(300),
             max_transactions: 50_000,
             max_finished: 200_000,
-            max_backlog: 256,
+            max_backlog: 1_024,
             flow_rate: Rate::per_second(50_000),
             address_rate: Rate::per_second(50_000),
             max_pending_per_flow: 20_000,
