@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use std::sync::Arc;
 
-use sip_core::ListenAddr;
 use sip_core::auth::{Accounts, SharedKey};
+use sip_core::{ListenAddr, TransportConfig};
 
 /// Times of a front end.
 #[derive(Debug, Clone)]
@@ -144,7 +144,7 @@ pub struct PoolUsers {
 pub struct FrontEndConfig {
     /// Name of the node; unique in the pool.
     pub name: String,
-    /// Where it really listens (no port 0). The first TCP one is for other nodes and in Record-Route.
+    /// Where it really listens (no port 0). The first TCP one is for other nodes, else the first (TLS).
     pub listen: Vec<ListenAddr>,
     /// The domain of the pool; own addresses if none.
     pub domain: Option<String>,
@@ -158,6 +158,8 @@ pub struct FrontEndConfig {
     pub timers: Timers,
     /// Bounds.
     pub bounds: Bounds,
+    /// Its sockets: their limits, TLS, and who sees the messages.
+    pub transport: TransportConfig,
 }
 
 impl FrontEndConfig {
@@ -172,6 +174,7 @@ impl FrontEndConfig {
             pid: 0,
             timers: Timers::default(),
             bounds: Bounds::default(),
+            transport: TransportConfig::default(),
         }
     }
 
@@ -207,6 +210,13 @@ impl FrontEndConfig {
     #[must_use]
     pub fn with_timers(mut self, timers: Timers) -> Self {
         self.timers = timers;
+        self
+    }
+
+    /// Sets what its sockets are made with.
+    #[must_use]
+    pub fn with_transport(mut self, transport: TransportConfig) -> Self {
+        self.transport = transport;
         self
     }
 

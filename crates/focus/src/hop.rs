@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use sip_core::{
     Endpoint, EndpointConfig, Event, IdSource, ListenAddr, Method, Request, ResponseDraft, Target, Transmit,
-    TransportInput, Uri,
+    TransportConfig, TransportInput, Uri,
 };
 
 use crate::proxy::{Incoming, Plan, Proxy, ProxyConfig, RecoveryAction, Routed, target_of};
@@ -38,6 +38,8 @@ pub struct HopConfig {
     pub forwards_max: usize,
     /// How long a next hop may stay silent before the next one is tried.
     pub answer_limit: Duration,
+    /// Its sockets: their limits, TLS, and who sees the messages.
+    pub transport: TransportConfig,
 }
 
 impl HopConfig {
@@ -54,6 +56,7 @@ impl HopConfig {
             endpoint,
             forwards_max: limits.forwards_max,
             answer_limit: limits.answer_limit,
+            transport: TransportConfig::default(),
         }
     }
 

@@ -57,7 +57,7 @@ pub async fn run_front_end(
     reports: mpsc::Sender<NodeReport>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Stopped> {
-    let (transport, listen) = listen(&config.listen, &reports).await?;
+    let (transport, listen) = listen(&config.listen, &config.transport, &reports).await?;
     config.listen = listen;
     let core =
         FrontEndCore::new(config, Box::new(SystemIds::new()), transport::now(), jiff::Timestamp::now());
@@ -75,7 +75,7 @@ pub async fn run_mcu(
     reports: mpsc::Sender<NodeReport>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Stopped> {
-    let (transport, listen) = listen(&config.listen, &reports).await?;
+    let (transport, listen) = listen(&config.listen, &config.transport, &reports).await?;
     config.listen = listen;
     let core = McuCore::new(config, Box::new(SystemIds::new()), transport::now());
     Ok(run(core, transport, Some(store), reports, shutdown).await)
@@ -91,7 +91,7 @@ pub async fn run_hop(
     reports: mpsc::Sender<NodeReport>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Stopped> {
-    let (transport, listen) = listen(&config.listen, &reports).await?;
+    let (transport, listen) = listen(&config.listen, &config.transport, &reports).await?;
     config.listen = listen;
     let core = HopCore::new(config, Box::new(SystemIds::new()));
     Ok(run(core, transport, None, reports, shutdown).await)
@@ -100,12 +100,13 @@ pub async fn run_hop(
 /// Binds, and says so.
 async fn listen(
     addrs: &[ListenAddr],
+    transport: &TransportConfig,
     reports: &mpsc::Sender<NodeReport>,
 ) -> io::Result<(Transport, Vec<ListenAddr>)> {
     if addrs.is_empty() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a node without a listening address"));
     }
-    let transport = Transport::bind(addrs, TransportConfig::default()).await?;
+    let transport = Transport::bind(addrs, transport.clone()).await?;
     let listen = transport.local_addrs().to_vec();
     // A reader that is gone misses nothing.
     let _ = reports.send(NodeReport::Ready { listen: listen.clone() }).await;

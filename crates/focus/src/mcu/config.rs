@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use c3p::McuType;
 use sip_core::auth::SharedKey;
-use sip_core::{EndpointConfig, ListenAddr};
+use sip_core::{EndpointConfig, ListenAddr, TransportConfig};
 
 /// One MCU.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct McuConfig {
     pub name: String,
     /// Its modality. IM is complete; audio and video are signalling only.
     pub mcu: McuType,
-    /// Where it listens; concrete addresses and ports. The first TCP one is in its Contact and for front ends.
+    /// Where it listens; concrete addresses and ports. The first TCP one is in its Contact and for front ends, else the first (TLS).
     pub listen: Vec<ListenAddr>,
     /// Process id for the node record.
     pub pid: u32,
@@ -26,6 +26,8 @@ pub struct McuConfig {
     pub timers: McuTimers,
     /// Bounds.
     pub bounds: McuBounds,
+    /// Its sockets: their limits, TLS, and who sees the messages.
+    pub transport: TransportConfig,
 }
 
 impl McuConfig {
@@ -42,6 +44,7 @@ impl McuConfig {
             endpoint,
             timers: McuTimers::default(),
             bounds: McuBounds::default(),
+            transport: TransportConfig::default(),
         }
     }
 }

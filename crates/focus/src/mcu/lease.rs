@@ -168,10 +168,12 @@ impl Lease {
     }
 }
 
-/// Where a node is for other nodes: its first TCP listener.
+/// Where a node is for other nodes: its first TCP listener, else its first over TLS.
 fn address(node: &NodeRecord) -> Option<ListenAddr> {
-    let mut listen = node.listen.iter().filter_map(|text| text.parse::<ListenAddr>().ok());
-    listen.find(|one| one.transport == TransportKind::Tcp)
+    let listen = node.listen.iter().filter_map(|text| text.parse::<ListenAddr>().ok());
+    let mut streams: Vec<ListenAddr> = listen.filter(|one| one.transport != TransportKind::Udp).collect();
+    streams.sort_by_key(|one| one.transport != TransportKind::Tcp);
+    streams.first().copied()
 }
 
 #[cfg(test)]
