@@ -104,7 +104,7 @@ impl Entry {
                 black_box((self.contender.run)(raw));
             }
         };
-        let allocations = heap::allocations(pass) as f64 / self.messages.len().max(1) as f64;
+        let allocations = heap::allocations(pass).1 as f64 / self.messages.len().max(1) as f64;
         json!({
             "group": self.group,
             "name": self.contender.name,

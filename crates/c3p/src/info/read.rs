@@ -67,10 +67,10 @@ pub(crate) fn read_conference_info(reader: &mut Reader<'_>, element: Element<'_>
 }
 
 /// Reads a `conference-info` element whose start tag was read; `read_users` reads `users`, which is there once at most.
-pub(crate) fn read_all_but_users(
-    reader: &mut Reader<'_>,
+pub(crate) fn read_all_but_users<'a>(
+    reader: &mut Reader<'a>,
     mut element: Element<'_>,
-    mut read_users: impl FnMut(&mut Reader<'_>, Element<'_>) -> Result<()>,
+    mut read_users: impl FnMut(&mut Reader<'a>, Element<'a>) -> Result<()>,
 ) -> Result<ConferenceInfo> {
     const NAME: &str = "conference-info";
     let mut info = ConferenceInfo {

@@ -299,6 +299,13 @@ words! {
     open: Role, SessionType
 }
 
+/// How much of a person was written at some time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    text: usize,
+    media: usize,
+}
+
 /// A person that is being written.
 #[derive(Debug, Default)]
 pub(super) struct Packer {
@@ -344,6 +351,46 @@ impl Packer {
         }
         self.rank = rank;
         self.text.append(field, value);
+    }
+
+    /// Adds a field that was written before; none of no length.
+    #[inline]
+    pub(super) fn put_packed(&mut self, packed: &[u8; 16], length: usize) {
+        if length == 0 {
+            return;
+        }
+        let field = packed[0];
+        let rank = field::rank(field);
+        let buffer = if rank >= field::MEDIA_RANK {
+            self.unordered |= rank <= self.media_rank || self.media.is_empty();
+            self.media_rank = rank;
+            &mut self.media
+        } else {
+            self.unordered |= rank < self.rank || (rank == self.rank && !field::is_list(field));
+            self.rank = rank;
+            &mut self.text
+        };
+        buffer.room(16)[..16].copy_from_slice(packed);
+        buffer.len += length;
+    }
+
+    /// How much was written.
+    #[inline]
+    pub(super) fn mark(&self) -> Mark {
+        Mark { text: self.text.len, media: self.media.len }
+    }
+
+    /// What was written since, if it is one field or nothing.
+    pub(super) fn since(&self, mark: Mark) -> Option<&[u8]> {
+        let text = self.text.as_slice().get(mark.text..)?;
+        let media = self.media.as_slice().get(mark.media..)?;
+        let written = if text.is_empty() { media } else { text };
+        if written.len() != text.len() + media.len() {
+            return None;
+        }
+        let mut fields = Fields(std::str::from_utf8(written).ok()?);
+        let _ = fields.next();
+        fields.rest().is_empty().then_some(written)
     }
 
     /// Adds a word by its text; one that a closed vocabulary does not have is left out.

@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 
-use super::person::{Packer, Person, field};
+use super::person::{Mark, Packer, Person, field};
 use crate::info::{
     AccessMethod, AuthMethod, DisconnectionMethod, EndpointStatus, Filter, JoiningMethod, MediaStatus, Role,
     SessionType, State,
 };
-use crate::xml::{Ns, Step, Tokens};
+use crate::xml::{Ns, Step, Tokens, begins_with};
 use crate::{DocumentError, ErrorKind, Limits};
 
 type Result<T, E = DocumentError> = std::result::Result<T, E>;
@@ -22,25 +22,150 @@ pub(super) struct Entry {
     pub(super) person: Person,
 }
 
-/// Reads people; what their lists may hold is counted over all of them.
-#[derive(Debug)]
-pub(super) struct PeopleReader {
-    packer: Packer,
-    endpoints_left: usize,
+/// Where a child stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    User,
+    Endpoint,
+    Media,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Endpoint => "endpoint",
+            Self::Media => "media",
+        }
+    }
+}
+
+/// A child whose start tag was read, and how things stood before it.
+struct Child<'a> {
+    key: (Ns, &'a [u8]),
+    upcoming: &'a [u8],
+    mark: Mark,
     entries_left: usize,
 }
 
-impl PeopleReader {
+/// Whether a child has a value of its own with each person, or is more than a value.
+fn is_unique(key: (Ns, &[u8])) -> bool {
+    match key.1 {
+        b"display-text" | b"src-id" | b"associated-aors" | b"endpoint" | b"media" => true,
+        // What becomes of these depends on the attributes of their parent.
+        b"endpoint-uri" | b"refer-to-uri" => true,
+        _ => false,
+    }
+}
+
+/// How long a field may be of a child that is remembered.
+const PACKED_MAX: usize = 16;
+/// How long such a child may be.
+const RAW_MAX: usize = 256;
+/// Places by the first bytes of a child; a power of two.
+const PLACES: usize = 64;
+/// Children in one place.
+const WAYS: usize = 4;
+
+/// A child as it was read.
+#[derive(Debug, Clone, Copy)]
+struct Known<'a> {
+    /// All of it.
+    raw: &'a [u8],
+    /// The field that it became, if it became one.
+    packed: [u8; PACKED_MAX],
+    length: u8,
+    /// How many entries of lists are in it.
+    entries: u8,
+}
+
+/// Children that came before and come again: nearly everything in a roster but names and addresses is one of a few words.
+/// In the same scope equal bytes mean the same, so that such a child is compared instead of read.
+#[derive(Debug, Default)]
+struct Memory<'a> {
+    places: Vec<Place<'a>>,
+    /// The scope in which they mean what they meant.
+    scope: u32,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Place<'a> {
+    known: [Option<Known<'a>>; WAYS],
+    /// The next one to be replaced.
+    oldest: u8,
+}
+
+impl<'a> Memory<'a> {
+    /// Begins to remember, unless it does.
+    fn begin(&mut self, scope: u32) {
+        if self.places.is_empty() {
+            self.places = vec![Place::default(); PLACES];
+            self.scope = scope;
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.places.is_empty()
+    }
+
+    #[inline]
+    fn place(text: &[u8], level: Level) -> Option<usize> {
+        let mixed =
+            (u64::from_le_bytes(*text.first_chunk()?) ^ level as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // Six bits.
+        Some((mixed >> 58) as usize)
+    }
+
+    /// The child that comes next, if it is known.
+    #[inline]
+    fn find(&self, upcoming: &[u8], level: Level, scope: u32) -> Option<&Known<'a>> {
+        let place = self.places.get(Self::place(upcoming, level)?)?;
+        if scope != self.scope {
+            return None;
+        }
+        place.known.iter().map_while(Option::as_ref).find(|known| begins_with(upcoming, known.raw))
+    }
+
+    fn add(&mut self, known: Known<'a>, level: Level, scope: u32) {
+        if scope != self.scope || known.raw.len() > RAW_MAX {
+            return;
+        }
+        let Some(place) = Self::place(known.raw, level).and_then(|at| self.places.get_mut(at)) else {
+            return;
+        };
+        let at = usize::from(place.oldest) % WAYS;
+        place.known[at] = Some(known);
+        place.oldest = place.oldest.wrapping_add(1);
+    }
+}
+
+/// Reads people; what their lists may hold is counted over all of them.
+#[derive(Debug)]
+pub(super) struct PeopleReader<'a> {
+    packer: Packer,
+    endpoints_left: usize,
+    entries_left: usize,
+    memory: Memory<'a>,
+}
+
+impl<'a> PeopleReader<'a> {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { packer: Packer::default(), endpoints_left: limits.endpoints, entries_left: limits.entries }
+        Self {
+            packer: Packer::default(),
+            endpoints_left: limits.endpoints,
+            entries_left: limits.entries,
+            memory: Memory::default(),
+        }
     }
 
     /// Reads the `user` elements of a `users` element whose start tag was read, up to and with its end tag.
-    pub(super) fn users(&mut self, tokens: &mut Tokens<'_>) -> Result<Vec<Entry>> {
+    pub(super) fn users(&mut self, tokens: &mut Tokens<'a>) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         while child(tokens, "users")? {
             if tokens.key() == (Ns::Info, b"user") {
                 entries.push(self.user(tokens).map_err(|error| error.within("user"))?);
+                // What one person alone says does not come again.
+                self.memory.begin(tokens.scope());
             } else {
                 skip(tokens)?;
             }
@@ -48,11 +173,11 @@ impl PeopleReader {
         Ok(entries)
     }
 
-    fn user(&mut self, tokens: &mut Tokens<'_>) -> Result<Entry> {
+    fn user(&mut self, tokens: &mut Tokens<'a>) -> Result<Entry> {
         self.count_entry(tokens)?;
         let (mut entity, mut state) = (None, None);
         for attribute in tokens.attributes() {
-            let place = match (attribute.ns, attribute.local) {
+            let place = match (attribute.ns, attribute.local()) {
                 (Ns::Foreign, _) => continue,
                 (_, b"entity") => &mut entity,
                 (_, b"state") => &mut state,
@@ -65,8 +190,8 @@ impl PeopleReader {
         let entity = entity.ok_or_else(|| fault(tokens, ErrorKind::Missing("@entity")))?;
         let state = read_state(state, tokens)?;
         self.packer.begin(&entity);
-        while child(tokens, "user")? {
-            match tokens.key() {
+        while let Some(found) = self.next_child(tokens, Level::User)? {
+            match found.key {
                 (Ns::Info, b"display-text") => self.packer.put(field::DISPLAY_TEXT, &text(tokens)?),
                 (Ns::Info, b"roles") => self.roles(tokens)?,
                 (Ns::Info, b"endpoint") => self.endpoint(tokens).map_err(|error| error.within("endpoint"))?,
@@ -83,11 +208,12 @@ impl PeopleReader {
                 (Ns::Info, b"cascaded-focus") => self.packer.put(field::CASCADED_FOCUS, trim(&text(tokens)?)),
                 _ => skip(tokens)?,
             }
+            self.remember(tokens, Level::User, &found);
         }
         Ok(Entry { state, person: self.packer.finish() })
     }
 
-    fn roles(&mut self, tokens: &mut Tokens<'_>) -> Result<()> {
+    fn roles(&mut self, tokens: &mut Tokens<'a>) -> Result<()> {
         while child(tokens, "roles")? {
             if tokens.key() == (Ns::Info, b"entry") {
                 self.count_entry(tokens)?;
@@ -99,7 +225,7 @@ impl PeopleReader {
         Ok(())
     }
 
-    fn aors(&mut self, tokens: &mut Tokens<'_>) -> Result<()> {
+    fn aors(&mut self, tokens: &mut Tokens<'a>) -> Result<()> {
         while child(tokens, "associated-aors")? {
             if tokens.key() != (Ns::Info, b"entry") {
                 skip(tokens)?;
@@ -118,13 +244,13 @@ impl PeopleReader {
         Ok(())
     }
 
-    fn endpoint(&mut self, tokens: &mut Tokens<'_>) -> Result<()> {
+    fn endpoint(&mut self, tokens: &mut Tokens<'a>) -> Result<()> {
         self.endpoints_left =
             self.endpoints_left.checked_sub(1).ok_or_else(|| fault(tokens, ErrorKind::TooManyEndpoints))?;
         self.count_entry(tokens)?;
         let mut values: [Option<Cow<'_, [u8]>>; 6] = Default::default();
         for attribute in tokens.attributes() {
-            let place = match (attribute.ns, attribute.local) {
+            let place = match (attribute.ns, attribute.local()) {
                 (Ns::Foreign, _) => continue,
                 (_, b"entity") => 0,
                 (_, b"state") => 1,
@@ -158,8 +284,8 @@ impl PeopleReader {
                 self.packer.put(field, value);
             }
         }
-        while child(tokens, "endpoint")? {
-            match tokens.key() {
+        while let Some(found) = self.next_child(tokens, Level::Endpoint)? {
+            match found.key {
                 (Ns::Info, b"status") => {
                     self.packer.put_word::<EndpointStatus>(field::STATUS, trim(&text(tokens)?));
                 }
@@ -188,11 +314,12 @@ impl PeopleReader {
                 }
                 _ => skip(tokens)?,
             }
+            self.remember(tokens, Level::Endpoint, &found);
         }
         Ok(())
     }
 
-    fn client_info(&mut self, tokens: &mut Tokens<'_>) -> Result<()> {
+    fn client_info(&mut self, tokens: &mut Tokens<'a>) -> Result<()> {
         while child(tokens, "clientInfo")? {
             if tokens.key() == (Ns::InfoExt, b"lobby-capable") {
                 let word = text(tokens)?;
@@ -208,12 +335,12 @@ impl PeopleReader {
         Ok(())
     }
 
-    fn media(&mut self, tokens: &mut Tokens<'_>) -> Result<()> {
+    fn media(&mut self, tokens: &mut Tokens<'a>) -> Result<()> {
         self.count_entry(tokens)?;
         let mut id = None;
         for attribute in tokens.attributes() {
             if attribute.ns != Ns::Foreign
-                && attribute.local == b"id"
+                && attribute.local() == b"id"
                 && id.replace(attribute.bytes()?).is_some()
             {
                 return Err(fault(tokens, ErrorKind::DuplicateAttribute));
@@ -221,8 +348,8 @@ impl PeopleReader {
         }
         let id = id.ok_or_else(|| fault(tokens, ErrorKind::Missing("@id")))?;
         self.packer.put(field::MEDIA, &id);
-        while child(tokens, "media")? {
-            match tokens.key() {
+        while let Some(found) = self.next_child(tokens, Level::Media)? {
+            match found.key {
                 (Ns::Info, b"type") => self.packer.put(field::MEDIA_KIND, trim(&text(tokens)?)),
                 (Ns::Info, b"label") => self.packer.put(field::MEDIA_LABEL, trim(&text(tokens)?)),
                 (Ns::Info, b"src-id") => self.packer.put(field::SRC_ID, trim(&text(tokens)?)),
@@ -242,8 +369,52 @@ impl PeopleReader {
                 }
                 _ => skip(tokens)?,
             }
+            self.remember(tokens, Level::Media, &found);
         }
         Ok(())
+    }
+
+    /// Reads on to the next child that was not read before in the same words; `None` at the end of its parent.
+    #[inline]
+    fn next_child(&mut self, tokens: &mut Tokens<'a>, level: Level) -> Result<Option<Child<'a>>> {
+        let upcoming = loop {
+            let upcoming = tokens.upcoming();
+            match self.memory.find(upcoming, level, tokens.scope()) {
+                Some(known) if usize::from(known.entries) <= self.entries_left => {
+                    self.entries_left -= usize::from(known.entries);
+                    tokens.pass(known.raw.len());
+                    self.packer.put_packed(&known.packed, usize::from(known.length));
+                }
+                _ => break upcoming,
+            }
+        };
+        let is_there = child(tokens, level.name())?;
+        let mark = self.packer.mark();
+        let (key, entries_left) = (tokens.key(), self.entries_left);
+        Ok(is_there.then_some(Child { key, upcoming, mark, entries_left }))
+    }
+
+    /// Remembers a child that was read, if it is one that is likely to come again.
+    #[inline]
+    fn remember(&mut self, tokens: &Tokens<'a>, level: Level, found: &Child<'a>) {
+        if self.memory.is_ready() && !is_unique(found.key) {
+            self.remember_child(tokens, level, found);
+        }
+    }
+
+    #[inline(never)]
+    fn remember_child(&mut self, tokens: &Tokens<'a>, level: Level, found: &Child<'a>) {
+        let length = found.upcoming.len() - tokens.upcoming().len();
+        let (Some(packed), Some(raw)) = (self.packer.since(found.mark), found.upcoming.get(..length)) else {
+            return;
+        };
+        let mut known = Known { raw, packed: [0; PACKED_MAX], length: 0, entries: 0 };
+        let Some(place) = known.packed.get_mut(..packed.len()) else { return };
+        place.copy_from_slice(packed);
+        known.length = packed.len() as u8;
+        let Ok(entries) = u8::try_from(found.entries_left - self.entries_left) else { return };
+        known.entries = entries;
+        self.memory.add(known, level, tokens.scope());
     }
 
     fn count_entry(&mut self, tokens: &Tokens<'_>) -> Result<()> {

@@ -15,7 +15,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr3, memmem};
+use memchr::{memchr, memchr2, memchr3, memmem};
 
 use super::ns::Ns;
 use crate::{DocumentError, ErrorKind};
@@ -112,26 +112,40 @@ pub(crate) enum Step {
 pub(crate) struct Attribute<'a> {
     /// Its namespace; `None` without prefix.
     pub(crate) ns: Ns,
-    /// Its prefix; empty for none.
-    prefix: &'a [u8],
-    /// Its name without the prefix.
-    pub(crate) local: &'a [u8],
+    /// Whether the raw value is the value.
+    plain: bool,
+    /// Where its colon is; 0 without one.
+    colon: u32,
+    /// Its name with the prefix.
+    full_name: &'a [u8],
     /// Its value as it stands in the document.
     raw: &'a [u8],
-    /// Whether that is the value.
-    plain: bool,
+    /// Where the value ends.
     offset: usize,
 }
 
 impl<'a> Attribute<'a> {
     /// Its prefix; empty for none.
     pub(crate) fn prefix(&self) -> &'a str {
-        as_text(self.prefix)
+        as_text(self.prefix_bytes())
+    }
+
+    fn prefix_bytes(&self) -> &'a [u8] {
+        &self.full_name[..self.colon as usize]
     }
 
     /// Its name without the prefix.
     pub(crate) fn name(&self) -> &'a str {
-        as_text(self.local)
+        as_text(self.local())
+    }
+
+    /// As [`Attribute::name`], in bytes.
+    #[inline]
+    pub(crate) fn local(&self) -> &'a [u8] {
+        match self.colon as usize {
+            0 => self.full_name,
+            colon => &self.full_name[colon + 1..],
+        }
     }
 
     /// Its value: references resolved, each blank a space.
@@ -176,6 +190,41 @@ struct Open<'a> {
     name: &'a [u8],
     /// How many declarations were in scope before it.
     bindings: usize,
+    /// The scope before it.
+    scope: u32,
+}
+
+/// Attributes of a tag that is expected to come again.
+const SEEN_ATTRIBUTES_MAX: usize = 6;
+/// Tags that are expected to come again; a power of two.
+const SEEN_TAGS: usize = 64;
+/// Documents shorter than this are read before much of them comes again; those of the tests are short.
+const SHORT_DOCUMENT: usize = if cfg!(test) { 0 } else { 8 * 1_024 };
+
+/// A start tag as it was read before: when one comes that begins with the same bytes, in the same scope, its names need not
+/// be looked at again.
+#[derive(Debug, Clone, Copy)]
+struct Seen<'a> {
+    name: &'a [u8],
+    /// Where its colon is; 0 without one.
+    colon: u32,
+    scope: u32,
+    ns: Ns,
+    count: u8,
+    attributes: [SeenAttribute<'a>; SEEN_ATTRIBUTES_MAX],
+}
+
+/// An attribute of such a tag.
+#[derive(Debug, Clone, Copy)]
+struct SeenAttribute<'a> {
+    /// What stands before its value: a blank, the name, the quote.
+    lead: &'a [u8],
+    colon: u32,
+    ns: Ns,
+}
+
+impl SeenAttribute<'_> {
+    const NONE: Self = SeenAttribute { lead: b"", colon: 0, ns: Ns::None };
 }
 
 /// A declaration of a namespace.
@@ -200,6 +249,12 @@ pub(crate) struct Tokens<'a> {
     prefix: &'a [u8],
     local: &'a [u8],
     attributes: Vec<Attribute<'a>>,
+    /// Stands for the declarations in scope: as long as it is the same, names mean the same.
+    scope: u32,
+    /// The newest scope there was.
+    newest_scope: u32,
+    /// By the first bytes of a tag; empty in a short document.
+    seen: Vec<Option<Seen<'a>>>,
     /// It is an end tag as well.
     empty: bool,
     /// The text that was read last.
@@ -210,10 +265,10 @@ pub(crate) struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// Of a text whose characters are all legal ([`legal`]).
-    pub(crate) fn new(text: &'a str, depth_max: usize, attributes_max: usize) -> Self {
+    /// Of bytes whose characters are all legal ([`legal`]).
+    pub(crate) fn new(bytes: &'a [u8], depth_max: usize, attributes_max: usize) -> Self {
         Self {
-            bytes: text.as_bytes(),
+            bytes,
             at: 0,
             open: Vec::with_capacity(depth_max.min(32)),
             bindings: Vec::new(),
@@ -222,6 +277,9 @@ impl<'a> Tokens<'a> {
             prefix: b"",
             local: b"",
             attributes: Vec::new(),
+            scope: 0,
+            newest_scope: 0,
+            seen: if bytes.len() < SHORT_DOCUMENT { Vec::new() } else { vec![None; SEEN_TAGS] },
             empty: false,
             raw: b"",
             kind: TextKind::Plain,
@@ -356,6 +414,24 @@ impl<'a> Tokens<'a> {
         Some(&rest[..end])
     }
 
+    /// What stands for the declarations in scope: as long as it is the same, equal bytes are equal elements.
+    pub(crate) fn scope(&self) -> u32 {
+        self.scope
+    }
+
+    /// What was not read yet of the document; nothing before an end that is not written.
+    #[inline]
+    pub(crate) fn upcoming(&self) -> &'a [u8] {
+        if self.empty { &[] } else { self.rest() }
+    }
+
+    /// Goes on behind elements that were read before, byte by byte the same and in the same scope.
+    #[inline]
+    pub(crate) fn pass(&mut self, length: usize) {
+        debug_assert!(!self.empty && length <= self.rest().len(), "what comes was looked at");
+        self.at += length;
+    }
+
     /// Reads on until no more than `depth` elements are open; nothing of it is looked at but the markup.
     pub(crate) fn skip_to(&mut self, depth: usize) -> Result<()> {
         while self.open.len() > depth {
@@ -444,24 +520,129 @@ impl<'a> Tokens<'a> {
         if let Some(open) = self.open.pop()
             && self.bindings.len() > open.bindings
         {
-            self.forget_bindings(open.bindings);
+            self.forget_bindings(open);
         }
     }
 
     #[inline(never)]
-    fn forget_bindings(&mut self, kept: usize) {
-        self.bindings.truncate(kept);
+    fn forget_bindings(&mut self, open: Open<'_>) {
+        self.bindings.truncate(open.bindings);
+        self.scope = open.scope;
         self.default = self.bound(b"").unwrap_or(Ns::None);
     }
 
     #[inline]
     fn start_tag(&mut self) -> Result<()> {
+        match self.seen_tag() {
+            Some(()) => Ok(()),
+            None => self.new_tag(),
+        }
+    }
+
+    /// The place of a tag among those that were seen, by its first bytes.
+    #[inline]
+    fn place(rest: &[u8]) -> Option<usize> {
+        let (first, _) = rest.get(1..)?.split_first_chunk::<8>()?;
+        let mixed = u64::from_le_bytes(*first).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // Six bits.
+        Some((mixed >> 58) as usize)
+    }
+
+    /// Reads a start tag that is like one before; `None` if it is not, and nothing was read.
+    #[inline]
+    fn seen_tag(&mut self) -> Option<()> {
+        let rest = self.rest();
+        let seen = self.seen.get(Self::place(rest)?)?.as_ref()?;
+        let mut at = 1 + seen.name.len();
+        if seen.scope != self.scope
+            || self.open.len() >= self.depth_max
+            || !begins_with(&rest[1..], seen.name)
+        {
+            return None;
+        }
+        self.attributes.clear();
+        for expected in &seen.attributes[..usize::from(seen.count)] {
+            let tail = rest.get(at..)?;
+            if !begins_with(tail, expected.lead) {
+                return None;
+            }
+            let (lead, tail) = tail.split_at(expected.lead.len());
+            let length = memchr2(b'"', b'<', tail)?;
+            let raw = &tail[..length];
+            if tail[length] == b'<' {
+                return None;
+            }
+            at += lead.len() + length + 1;
+            self.attributes.push(Attribute {
+                ns: expected.ns,
+                plain: is_plain_value(raw),
+                colon: expected.colon,
+                full_name: &lead[1..lead.len() - 2],
+                raw,
+                offset: self.at + at - 1,
+            });
+        }
+        match *rest.get(at..)? {
+            [b'>', ..] => {}
+            [b'/', b'>', ..] => {
+                self.empty = true;
+                at += 1;
+            }
+            _ => return None,
+        }
+        let name = &rest[1..=seen.name.len()];
+        self.open.push(Open { name, bindings: self.bindings.len(), scope: self.scope });
+        (self.ns, self.prefix, self.local) = match seen.colon as usize {
+            0 => (seen.ns, &name[..0], name),
+            colon => (seen.ns, &name[..colon], &name[colon + 1..]),
+        };
+        self.at += at + 1;
+        Some(())
+    }
+
+    /// Takes the tag that was read, from `start` on, as one to come again.
+    fn remember_tag(&mut self, start: usize) -> Option<()> {
+        let open = self.open.last()?;
+        let place = Self::place(self.bytes.get(start..)?)?;
+        if open.scope != self.scope || self.attributes.len() > SEEN_ATTRIBUTES_MAX {
+            return None;
+        }
+        let mut attributes = [SeenAttribute::NONE; SEEN_ATTRIBUTES_MAX];
+        let mut end = start + 1 + open.name.len();
+        for (seen, one) in attributes.iter_mut().zip(&self.attributes) {
+            // In the usual spelling only: one blank, and nothing around the sign.
+            let lead = self.bytes.get(end..one.offset.checked_sub(one.raw.len())?)?;
+            let [b' ', name @ .., b'=', b'"'] = lead else { return None };
+            if name != one.full_name {
+                return None;
+            }
+            *seen = SeenAttribute { lead, colon: one.colon, ns: one.ns };
+            end = one.offset + 1;
+        }
+        let colon = u32::try_from(self.prefix.len()).ok()?;
+        let count = self.attributes.len() as u8;
+        let seen = Seen { name: open.name, colon, scope: self.scope, ns: self.ns, count, attributes };
+        *self.seen.get_mut(place)? = Some(seen);
+        Some(())
+    }
+
+    fn new_tag(&mut self) -> Result<()> {
+        let start = self.at;
+        self.read_new_tag()?;
+        if !self.seen.is_empty() {
+            // One that is not as usual is not remembered.
+            let _ = self.remember_tag(start);
+        }
+        Ok(())
+    }
+
+    fn read_new_tag(&mut self) -> Result<()> {
         let rest = self.rest();
         let (end, colon) = self.scan_name(rest, 1)?;
         if self.open.len() >= self.depth_max {
             return Err(self.fault(ErrorKind::TooDeep));
         }
-        self.open.push(Open { name: &rest[1..end], bindings: self.bindings.len() });
+        self.open.push(Open { name: &rest[1..end], bindings: self.bindings.len(), scope: self.scope });
         self.attributes.clear();
         if end < rest.len() && rest[end] == b'>' {
             self.at += end + 1;
@@ -529,20 +710,12 @@ impl<'a> Tokens<'a> {
             return Err(self.fault(ErrorKind::Syntax));
         }
         at = value_start + length;
-        let mut attribute = Attribute {
-            ns: Ns::None,
-            prefix: b"",
-            local: &rest[start..name_end],
-            raw,
-            plain,
-            offset: self.at + at,
-        };
-        if colon != start {
-            (attribute.prefix, attribute.local) = (&rest[start..colon], &rest[colon + 1..name_end]);
-        }
-        if attribute.prefix == b"xmlns" {
-            self.declare(attribute.local, &attribute)?;
-        } else if colon == start && attribute.local == b"xmlns" {
+        let full_name = &rest[start..name_end];
+        let Ok(colon) = u32::try_from(colon - start) else { return Err(self.fault(ErrorKind::TooLarge)) };
+        let attribute = Attribute { ns: Ns::None, plain, colon, full_name, raw, offset: self.at + at };
+        if attribute.prefix_bytes() == b"xmlns" {
+            self.declare(attribute.local(), &attribute)?;
+        } else if full_name == b"xmlns" {
             self.declare(b"", &attribute)?;
         } else {
             self.attributes.push(attribute);
@@ -574,6 +747,8 @@ impl<'a> Tokens<'a> {
         if prefix.is_empty() {
             self.default = ns;
         }
+        self.newest_scope += 1;
+        self.scope = self.newest_scope;
         self.bindings.push(Binding { prefix, ns, text });
         Ok(())
     }
@@ -582,11 +757,13 @@ impl<'a> Tokens<'a> {
     fn resolve_attributes(&mut self) -> Result<()> {
         for at in 0..self.attributes.len() {
             let one = self.attributes[at];
-            if !one.prefix.is_empty() {
-                self.attributes[at].ns = self.resolve(one.prefix)?;
+            if one.colon != 0 {
+                self.attributes[at].ns = self.resolve(one.prefix_bytes())?;
             }
             for other in &self.attributes[..at] {
-                if same(other.local, one.local) && self.is_same_namespace(other.prefix, one.prefix) {
+                if same(other.local(), one.local())
+                    && self.is_same_namespace(other.prefix_bytes(), one.prefix_bytes())
+                {
                     return Err(self.fault(ErrorKind::DuplicateAttribute));
                 }
             }
@@ -828,19 +1005,36 @@ pub(crate) fn is_illegal(character: char) -> bool {
     }
 }
 
-/// A document as text, if all its characters are legal.
-pub(crate) fn legal(document: &[u8]) -> Result<&str> {
+/// Whether a text begins with a short one: tags are compared by a few words instead of a call.
+#[inline]
+pub(crate) fn begins_with(text: &[u8], start: &[u8]) -> bool {
+    let length = start.len();
+    let Some(text) = text.get(..length) else { return false };
+    if !(16..=64).contains(&length) {
+        return same(text, start);
+    }
+    let block = |text: &[u8], at: usize| -> [u8; 16] {
+        text.get(at..at + 16).and_then(|block| block.try_into().ok()).unwrap_or_default()
+    };
+    block(text, 0) == block(start, 0)
+        && block(text, length - 16) == block(start, length - 16)
+        && (length <= 32
+            || (block(text, 16) == block(start, 16) && block(text, length - 32) == block(start, length - 32)))
+}
+
+/// A document, if it is a text and all its characters are legal.
+pub(crate) fn legal(document: &[u8]) -> Result<&[u8]> {
+    if is_plain(document) {
+        return Ok(document);
+    }
     let fail = |kind, offset| Err(DocumentError { kind, element: "", offset });
     let text = match std::str::from_utf8(document) {
         Ok(text) => text,
         Err(error) => return fail(ErrorKind::NotUtf8, error.valid_up_to()),
     };
-    if is_plain(document) {
-        return Ok(text);
-    }
     match text.char_indices().find(|(_, character)| is_illegal(*character)) {
         Some((at, _)) => fail(ErrorKind::IllegalCharacter, at),
-        None => Ok(text),
+        None => Ok(document),
     }
 }
 
