@@ -1,22 +1,25 @@
 //! The task that owns an endpoint: a transport, a [`ClientCore`], and the handles' commands.
 //!
 //! The loop is the one of every shell: drain what the core puts out, wait for the next message, command or deadline, feed
-//! the core one input, repeat.
+//! the core one input, repeat. A look-up of the servers' name is a task of its own, of which there is one at most; it ends
+//! with this one.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::ids::SystemIds;
-use sip_core::transport::{Transport, TransportConfig};
+use sip_core::resolve::Destination;
+use sip_core::transport::Transport;
 use sip_core::ua::{UserAgent, UserAgentConfig};
 use sip_core::{Endpoint, EndpointConfig as SipConfig};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::client::{ClientCore, ClientOutput, ConferenceId, ScheduleId};
 use crate::event::Event;
-use crate::handle::{Action, COMMANDS_MAX, EndpointConfig, Orphans, Reply, Scheduled, ToDriver};
+use crate::handle::{Action, COMMANDS_MAX, EndpointConfig, Orphans, Reply, Scheduled, StartError, ToDriver};
+use crate::lookup::{Lookup, LookupError};
 use crate::roster::RosterSnapshot;
 use crate::session::{OperationError, OperationId};
 
@@ -24,7 +27,10 @@ use crate::session::{OperationError, OperationId};
 const READERS_MAX: usize = 64;
 
 /// Binds the sockets and spawns the task.
-pub(crate) async fn start(config: EndpointConfig, orphans: Orphans) -> io::Result<mpsc::Sender<ToDriver>> {
+pub(crate) async fn start(
+    config: EndpointConfig,
+    orphans: Orphans,
+) -> Result<mpsc::Sender<ToDriver>, StartError> {
     let (driver, tx) = Driver::bind(config, orphans).await?;
     tokio::spawn(driver.run());
     Ok(tx)
@@ -53,22 +59,47 @@ struct Driver {
     orphans: Orphans,
     /// Sessions that are over, to be forgotten if nobody holds them.
     over: Vec<ConferenceId>,
+    lookup: Option<Arc<dyn Lookup>>,
+    /// The look-up under way.
+    looking: JoinSet<Result<Vec<Destination>, LookupError>>,
 }
 
 impl Driver {
     /// Binds the sockets.
-    async fn bind(config: EndpointConfig, orphans: Orphans) -> io::Result<(Driver, mpsc::Sender<ToDriver>)> {
+    async fn bind(
+        config: EndpointConfig,
+        orphans: Orphans,
+    ) -> Result<(Driver, mpsc::Sender<ToDriver>), StartError> {
         let most = config.message_bytes_max;
         let limits = sip_core::Limits::default().with_message_bytes(most).with_body_bytes(most);
-        let transport = Transport::bind(&[], TransportConfig::default().with_limits(limits)).await?;
+        let transport = Transport::bind(&[], config.transport.clone().with_limits(limits)).await;
+        let transport = transport.map_err(StartError::Transport)?;
         let (tx, rx) = mpsc::channel(COMMANDS_MAX);
-        let mut ua_config = UserAgentConfig::new(config.identity(), config.servers.clone());
+        let servers = if config.lookup.is_some() { Vec::new() } else { config.servers.clone() };
+        let mut ua_config = UserAgentConfig::new(config.identity(), servers);
         if !config.register {
             ua_config = ua_config.without_registration();
         }
         ua_config.credentials = config.credentials.clone();
         let endpoint = Endpoint::new(SipConfig::default(), Box::new(SystemIds::new()));
-        let core = ClientCore::new(UserAgent::new(endpoint, ua_config), config.times);
+        let lookup = match config.lookup {
+            Some((uri, lookup)) => {
+                let found = lookup.find(&uri).await;
+                let found =
+                    found.map_err(|source| StartError::Lookup { name: uri.host().to_owned(), source })?;
+                ua_config = ua_config.with_server_uri(uri);
+                Some((lookup, found))
+            }
+            None => None,
+        };
+        let mut ua = UserAgent::new(endpoint, ua_config);
+        let lookup = lookup.map(|(lookup, found)| {
+            // It asks at the start; the answer is here already.
+            let _ = ua.poll_locate();
+            ua.set_servers(&found, now());
+            lookup
+        });
+        let core = ClientCore::new(ua, config.times);
         let driver = Driver {
             core,
             transport,
@@ -80,6 +111,8 @@ impl Driver {
             shutdown: Vec::new(),
             orphans,
             over: Vec::new(),
+            lookup,
+            looking: JoinSet::new(),
         };
         Ok((driver, tx))
     }
@@ -88,6 +121,7 @@ impl Driver {
         let mut open = true;
         loop {
             self.drain();
+            self.look_up();
             if self.rx.is_empty() && self.take_orphans() {
                 continue;
             }
@@ -105,14 +139,38 @@ impl Driver {
                         self.core.shutdown(now());
                     }
                 },
+                Some(found) = self.looking.join_next() => self.on_found(found.ok()),
                 () = sleep_until(deadline) => self.core.handle_timeout(now()),
             }
         }
         self.drain();
+        self.looking.shutdown().await;
         self.transport.shutdown().await;
         for done in self.shutdown.drain(..) {
             let _ = done.send(());
         }
+    }
+
+    /// Starts the look-up that the core wants. One that is under way serves for it as well.
+    fn look_up(&mut self) {
+        let (Some(uri), Some(lookup)) = (self.core.poll_lookup(), &self.lookup) else { return };
+        if self.looking.is_empty() {
+            let lookup = Arc::clone(lookup);
+            self.looking.spawn(async move { lookup.find(&uri).await });
+        }
+    }
+
+    /// What came of the look-up; `None`: its task ended without a result.
+    fn on_found(&mut self, found: Option<Result<Vec<Destination>, LookupError>>) {
+        let found = match found {
+            Some(Ok(found)) => found,
+            Some(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the servers cannot be looked up");
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        self.core.handle_servers(&found, now());
     }
 
     fn on_message(&mut self, message: ToDriver) {

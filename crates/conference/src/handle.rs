@@ -34,13 +34,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use c3p::McuType;
-use sip_core::{Credentials, ListenAddr, NameAddr, Uri};
+use sip_core::{Credentials, ListenAddr, NameAddr, TransportConfig, Uri};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::client::{ConferenceId, JoinTarget};
 use crate::driver;
 use crate::event::Event;
 use crate::link::LinkTimes;
+use crate::lookup::{Lookup, LookupError};
 use crate::roster::RosterSnapshot;
 use crate::session::{Command, OperationError, OperationId, OperationName, OperationValue, Status};
 
@@ -57,6 +58,11 @@ pub struct EndpointConfig {
     pub display_name: Option<String>,
     /// Servers in order of preference; they count as the addresses of one name.
     pub servers: Vec<ListenAddr>,
+    /// The name of the servers, and who looks it up: at the start, and whenever the connection is lost. `servers` do not
+    /// count then.
+    pub lookup: Option<(Uri, Arc<dyn Lookup>)>,
+    /// The sockets: their limits, TLS, and who sees the messages. Limits on messages are those of this endpoint.
+    pub transport: TransportConfig,
     /// Whether to register first (a server without a registrar is joined all the same).
     pub register: bool,
     /// The largest message that is accepted on our own flow, in bytes.
@@ -77,6 +83,8 @@ impl EndpointConfig {
             address,
             display_name: None,
             servers: Vec::new(),
+            lookup: None,
+            transport: TransportConfig::default(),
             register: true,
             message_bytes_max: 16 * 1024 * 1024,
             events_max: 1024,
@@ -89,6 +97,20 @@ impl EndpointConfig {
     #[must_use]
     pub fn with_server(mut self, server: ListenAddr) -> Self {
         self.servers.push(server);
+        self
+    }
+
+    /// Finds the servers by this name instead (RFC 3263, if that is what `lookup` does).
+    #[must_use]
+    pub fn with_lookup(mut self, uri: Uri, lookup: Arc<dyn Lookup>) -> Self {
+        self.lookup = Some((uri, lookup));
+        self
+    }
+
+    /// Sets what the sockets are made with: TLS, for one.
+    #[must_use]
+    pub fn with_transport(mut self, transport: TransportConfig) -> Self {
+        self.transport = transport;
         self
     }
 
@@ -144,6 +166,15 @@ pub enum StartError {
     /// There is no server to talk to.
     #[error("no server is configured")]
     NoServer,
+    /// The name of the servers leads nowhere, at least now.
+    #[error("no server of {name} was found")]
+    Lookup {
+        /// What was looked up.
+        name: String,
+        /// Why.
+        #[source]
+        source: LookupError,
+    },
     /// The sockets could not be made.
     #[error("the transport could not be started")]
     Transport(#[source] std::io::Error),
@@ -335,18 +366,19 @@ impl Shared {
 }
 
 impl Endpoint {
-    /// Binds sockets and starts the task that owns the endpoint. Nothing is sent before the first join.
+    /// Binds sockets, looks the servers up if they have a name, and starts the task that owns the endpoint. No server hears
+    /// anything before the first join.
     ///
     /// # Errors
     ///
-    /// [`StartError`]: there is no server in `config`, or sockets cannot be had.
+    /// [`StartError`]: there is no server in `config`, none is found, or sockets cannot be had.
     pub async fn start(config: EndpointConfig) -> Result<Endpoint, StartError> {
-        if config.servers.is_empty() {
+        if config.servers.is_empty() && config.lookup.is_none() {
             return Err(StartError::NoServer);
         }
         let events_max = config.events_max.max(1);
         let orphans = Orphans::default();
-        let tx = driver::start(config, orphans.clone()).await.map_err(StartError::Transport)?;
+        let tx = driver::start(config, orphans.clone()).await?;
         Ok(Endpoint { shared: Arc::new(Shared::new(tx, events_max, orphans)) })
     }
 

@@ -4,6 +4,7 @@
 //! - [`session`]: the ConferenceSession machine: states and numbered transitions, operations, recovery. No I/O.
 //! - [`roster`]: the roster as an immutable snapshot, and what changed from one to the next.
 //! - [`event`]: what the application is told.
+//! - [`lookup`]: servers that have a name, and who finds them.
 //! - [`link`]: the wire side of a session with its Focus. [`client`]: an endpoint and its sessions as one core. No I/O.
 //!
 //! Not here: XML (crate `c3p`), SIP (crate `sip-core`), the state of one modality (crate `mcu`).
@@ -35,6 +36,7 @@ mod driver;
 pub mod event;
 pub mod handle;
 pub mod link;
+pub mod lookup;
 pub mod roster;
 pub mod session;
 
@@ -43,3 +45,4 @@ pub use handle::{
     Conference, Endpoint, EndpointConfig, Events, JoinOptions, Operation, ScheduleOptions, Scheduled,
     StartError,
 };
+pub use lookup::{Lookup, LookupError};

@@ -25,6 +25,7 @@ use c3p::command as cccp;
 use c3p::info::{AdmissionPolicy, ConferenceInfo, Description, EntityView, Views};
 use mcu::im::{CallEvent, ImCall, MessageToken, SendFailure};
 use sip_core::recoverable::Fault;
+use sip_core::resolve::Destination;
 use sip_core::ua::{RequestId, Routing, SendError, UaEvent, UserAgent};
 use sip_core::{
     DialogId, FlowId, Method, NameAddr, Request, RequestDraft, Response, ResponseDraft, ServerTransactionId,
@@ -330,6 +331,18 @@ impl ClientCore {
     /// The next bytes to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.ua.endpoint().poll_transmit()
+    }
+
+    /// The name of the servers that is to be looked up, once for each look-up: what comes of it goes to
+    /// [`handle_servers`](Self::handle_servers).
+    pub fn poll_lookup(&mut self) -> Option<Uri> {
+        self.ua.poll_locate()
+    }
+
+    /// These are the servers from now on; none: the look-up failed, and those known so far are tried.
+    pub fn handle_servers(&mut self, found: &[Destination], now: Instant) {
+        self.ua.set_servers(found, now);
+        self.drain(now);
     }
 
     /// The next thing to tell the application.
