@@ -150,6 +150,7 @@ fn measure() {
             Entry::new("read", users, || read(&text)),
             Entry::new("apply full", users, || applied(&Roster::default(), &document, true)),
             Entry::new("write full", users, || roster.write()),
+            Entry::new("copy", users, || text.as_bytes().to_vec()),
             Entry::new("quick-xml events", users, || events(&text)),
             Entry::new("quick-xml events, namespaces", users, || events_with_namespaces(&text)),
             Entry::new("quick-xml model", users, || model::by_hand(&text).expect("a document")),

@@ -273,7 +273,7 @@ pub(super) trait Word: Sized + Clone + 'static {
 }
 
 /// The character of the first word of a vocabulary.
-const FIRST_CODE: u8 = b'A';
+pub(super) const FIRST_CODE: u8 = b'A';
 
 macro_rules! words {
     (closed: $($closed:ty),+; open: $($open:ty),+) => {
@@ -1047,6 +1047,61 @@ impl<'a> Iterator for Fields<'a> {
         let value = self.0.get(at..at + length)?;
         self.0 = self.0.get(at + length..)?;
         Some((field, value))
+    }
+}
+
+/// The fields of a person as bytes, for who writes all of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FieldBytes<'a>(&'a [u8]);
+
+impl<'a> FieldBytes<'a> {
+    pub(super) fn of(person: &'a Person) -> Self {
+        Self(person.0.as_bytes())
+    }
+
+    /// The field that comes next.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.0.first().copied()
+    }
+
+    /// The next field, if it is one of those.
+    #[inline]
+    pub(super) fn next_if(&mut self, is_one: impl FnOnce(u8) -> bool) -> Option<(u8, &'a [u8])> {
+        if is_one(self.peek()?) { self.next() } else { None }
+    }
+
+    fn next_long(&mut self) -> Option<(u8, &'a [u8])> {
+        let mut rest = self.0;
+        let field = *rest.split_off_first()?;
+        let (mut length, mut shift) = (0usize, 0);
+        loop {
+            let digit = *rest.split_off_first()?;
+            length |= usize::from(digit & 63) << shift;
+            shift += 6;
+            if digit < 64 {
+                break;
+            }
+        }
+        let (value, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some((field, value))
+    }
+}
+
+impl<'a> Iterator for FieldBytes<'a> {
+    type Item = (u8, &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match *self.0 {
+            [field, length, ref rest @ ..] if length < 64 => {
+                let (value, rest) = rest.split_at_checked(usize::from(length))?;
+                self.0 = rest;
+                Some((field, value))
+            }
+            _ => self.next_long(),
+        }
     }
 }
 

@@ -9,4 +9,4 @@ mod writer;
 pub(crate) use ns::{Ns, uri};
 pub(crate) use reader::{Element, Reader, parse_boolean};
 pub(crate) use token::{Step, Tokens, begins_with, same};
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Writer, escape};

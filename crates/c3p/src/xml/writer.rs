@@ -11,7 +11,7 @@ use crate::any::{AnyContent, AnyElement, XML, XMLNS, is_name};
 /// The writer of one document.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    out: String,
+    out: Vec<u8>,
     open: Vec<&'static str>,
     in_tag: bool,
 }
@@ -24,16 +24,16 @@ impl Writer {
 
     /// A document that will have about so many bytes.
     pub(crate) fn document_of(bytes: usize) -> Self {
-        let mut out = String::with_capacity(bytes);
-        out.push_str("<?xml version=\"1.0\" encoding=\"utf-8\"?>");
+        let mut out = Vec::with_capacity(bytes);
+        out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"utf-8\"?>");
         Self { out, open: Vec::with_capacity(16), in_tag: false }
     }
 
     /// Begins an element.
     pub(crate) fn start(&mut self, name: &'static str) -> &mut Self {
         self.end_tag();
-        self.out.push('<');
-        self.out.push_str(name);
+        self.out.push(b'<');
+        self.out.extend_from_slice(name.as_bytes());
         self.open.push(name);
         self.in_tag = true;
         self
@@ -42,11 +42,11 @@ impl Writer {
     /// Writes an attribute of the element that was just begun.
     pub(crate) fn attribute(&mut self, name: &str, value: &str) -> &mut Self {
         debug_assert!(self.in_tag, "an attribute belongs to a start tag");
-        self.out.push(' ');
-        self.out.push_str(name);
-        self.out.push_str("=\"");
+        self.out.push(b' ');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"=\"");
         self.escape(value, true);
-        self.out.push('"');
+        self.out.push(b'"');
         self
     }
 
@@ -74,12 +74,12 @@ impl Writer {
             return self;
         };
         if self.in_tag {
-            self.out.push_str("/>");
+            self.out.extend_from_slice(b"/>");
             self.in_tag = false;
         } else {
-            self.out.push_str("</");
-            self.out.push_str(name);
-            self.out.push('>');
+            self.out.extend_from_slice(b"</");
+            self.out.extend_from_slice(name.as_bytes());
+            self.out.push(b'>');
         }
         self
     }
@@ -114,15 +114,15 @@ impl Writer {
     pub(crate) fn leaf_named(&mut self, prefix: &str, name: &str, text: &str) -> &mut Self {
         let name = if is_name(name) { name } else { "unknown" };
         self.end_tag();
-        self.out.push('<');
-        self.out.push_str(prefix);
-        self.out.push_str(name);
-        self.out.push('>');
+        self.out.push(b'<');
+        self.out.extend_from_slice(prefix.as_bytes());
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b'>');
         self.escape(text, false);
-        self.out.push_str("</");
-        self.out.push_str(prefix);
-        self.out.push_str(name);
-        self.out.push('>');
+        self.out.extend_from_slice(b"</");
+        self.out.extend_from_slice(prefix.as_bytes());
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b'>');
         self
     }
 
@@ -150,9 +150,9 @@ impl Writer {
         let namespace = if element.namespace == XMLNS { "" } else { element.namespace.as_str() };
         // A prefix by birth leaves the default as it is.
         let default = if prefix.is_empty() { Some(namespace) } else { parent };
-        self.out.push('<');
-        self.out.push_str(prefix);
-        self.out.push_str(name);
+        self.out.push(b'<');
+        self.out.extend_from_slice(prefix.as_bytes());
+        self.out.extend_from_slice(name.as_bytes());
         self.in_tag = true;
         if let Some(default) = default
             && parent != Some(default)
@@ -182,7 +182,7 @@ impl Writer {
             self.attribute(name, value);
         }
         if element.content.is_empty() {
-            self.out.push_str("/>");
+            self.out.extend_from_slice(b"/>");
             self.in_tag = false;
             return;
         }
@@ -193,10 +193,10 @@ impl Writer {
                 AnyContent::Text(text) => self.escape(text, false),
             }
         }
-        self.out.push_str("</");
-        self.out.push_str(prefix);
-        self.out.push_str(name);
-        self.out.push('>');
+        self.out.extend_from_slice(b"</");
+        self.out.extend_from_slice(prefix.as_bytes());
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b'>');
     }
 
     /// The bytes of the document.
@@ -207,32 +207,84 @@ impl Writer {
 
     fn end_tag(&mut self) {
         if self.in_tag {
-            self.out.push('>');
+            self.out.push(b'>');
             self.in_tag = false;
         }
     }
 
-    /// Copies runs of plain text at once.
     fn escape(&mut self, text: &str, attribute: bool) {
-        let mut plain = 0;
-        for (at, character) in text.char_indices() {
-            let replacement = match character {
-                '&' => "&amp;",
-                '<' => "&lt;",
-                '>' => "&gt;",
-                '"' if attribute => "&quot;",
-                '\r' => "&#13;",
-                '\t' if attribute => "&#9;",
-                '\n' if attribute => "&#10;",
-                illegal if is_illegal(illegal) => "\u{fffd}",
-                _ => continue,
-            };
-            self.out.push_str(&text[plain..at]);
-            self.out.push_str(replacement);
-            plain = at + character.len_utf8();
-        }
-        self.out.push_str(&text[plain..]);
+        escape(&mut self.out, text.as_bytes(), attribute);
     }
+
+    /// For who writes elements in another way: where the content of the element goes that was begun last. What is written
+    /// there has to be whole elements.
+    pub(crate) fn content(&mut self) -> &mut Vec<u8> {
+        self.end_tag();
+        &mut self.out
+    }
+}
+
+/// Whether a text stands for itself. Sure only if it does: what may need a look is looked at by characters.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    #[inline]
+    fn are_plain<const N: usize>(block: &[u8; N]) -> bool {
+        // The last is where the characters begin that are none (U+FFFE and U+FFFF).
+        let is_special = |byte: u8| {
+            (byte < b' ') | (byte == b'&') | (byte == b'<') | (byte == b'>') | (byte == b'"') | (byte == 0xef)
+        };
+        !block.iter().fold(false, |special, byte| special | is_special(*byte))
+    }
+    let (blocks, tail) = text.as_chunks::<16>();
+    if !blocks.iter().all(are_plain) {
+        return false;
+    }
+    // Some bytes are looked at twice, many at once.
+    match (text.last_chunk::<16>(), tail.first_chunk::<8>(), tail.last_chunk::<8>()) {
+        (Some(last), ..) => are_plain(last),
+        (None, Some(first), Some(last)) => are_plain(first) && are_plain(last),
+        _ => match (tail.first_chunk::<4>(), tail.last_chunk::<4>()) {
+            (Some(first), Some(last)) => are_plain(first) && are_plain(last),
+            _ => tail.iter().all(|byte| are_plain(&[*byte])),
+        },
+    }
+}
+
+/// Adds a text.
+#[inline]
+pub(crate) fn escape(out: &mut Vec<u8>, text: &[u8], attribute: bool) {
+    if is_plain(text) {
+        out.extend_from_slice(text);
+    } else {
+        escape_characters(out, text, attribute);
+    }
+}
+
+/// Copies runs of plain text at once.
+#[inline(never)]
+fn escape_characters(out: &mut Vec<u8>, text: &[u8], attribute: bool) {
+    let Ok(text) = std::str::from_utf8(text) else {
+        debug_assert!(false, "all that is written is text");
+        return;
+    };
+    let mut plain = 0;
+    for (at, character) in text.char_indices() {
+        let replacement = match character {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' if attribute => "&quot;",
+            '\r' => "&#13;",
+            '\t' if attribute => "&#9;",
+            '\n' if attribute => "&#10;",
+            illegal if is_illegal(illegal) => "\u{fffd}",
+            _ => continue,
+        };
+        out.extend_from_slice(&text.as_bytes()[plain..at]);
+        out.extend_from_slice(replacement.as_bytes());
+        plain = at + character.len_utf8();
+    }
+    out.extend_from_slice(&text.as_bytes()[plain..]);
 }
 
 /// The namespaces of the attributes in a tree; each gets a prefix at its root.
