@@ -1,8 +1,8 @@
 //! The model as somebody writes it who takes a reader of XML and gets to work: structures of strings.
 
-use quick_xml::{NsReader, XmlVersion};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
+use quick_xml::{NsReader, XmlVersion};
 use serde::Deserialize;
 
 const INFO: Namespace<'_> = Namespace("urn:ietf:params:xml:ns:conference-info");
@@ -107,7 +107,9 @@ pub fn by_hand(text: &str) -> Result<Document, Failure> {
     let mut reader = NsReader::from_str(text);
     loop {
         match reader.read_resolved_event()? {
-            (ResolveResult::Bound(INFO), Event::Start(tag)) if tag.local_name().as_ref() == "conference-info" => {
+            (ResolveResult::Bound(INFO), Event::Start(tag))
+                if tag.local_name().as_ref() == "conference-info" =>
+            {
                 let mut document = Document::default();
                 attributes(&reader, &tag, |name, value| match name {
                     "entity" => document.entity = value,

@@ -3,6 +3,7 @@
 //! A figure is a ratio of two things that were measured in one run, in alternation, or a count. Nothing here fails because
 //! a figure is bad: the tables say whether a goal is met.
 
+mod roster;
 mod signalling;
 mod signalling_caller;
 mod signalling_programs;
@@ -18,6 +19,7 @@ const HELP: &str = "\
 cargo xtask bench WHAT [--json]
 
   sip    parsing of SIP messages: ours, the limit, rsipstack, rsip, ezk-sip-types (builds them in release)
+  roster  roster documents: ours, the limit, quick-xml by hand and with serde (builds them in release)
   signalling  calls: a dialog-stateful server of ours, its limit, SIPp and Kamailio as servers (needs sipp; 3 min)
   all    all of the above
 
@@ -83,7 +85,8 @@ struct Report {
 
 type Bench = fn() -> Result<Report, String>;
 
-const BENCHES: [(&str, Bench); 2] = [("sip", sip::run), ("signalling", signalling::run)];
+const BENCHES: [(&str, Bench); 3] =
+    [("sip", sip::run), ("roster", roster::run), ("signalling", signalling::run)];
 
 /// Runs the benches that `args` name.
 pub(crate) fn run(args: &[String]) -> ExitCode {

@@ -13,7 +13,7 @@ const PASSES: u32 = 40;
 
 /// Builds, measures and counts.
 pub(super) fn run() -> Result<Report, String> {
-    let program = build()?;
+    let program = build("bench-peers")?;
     let output = output(std::process::Command::new(&program).arg("measure"))?;
     let measured: Value = serde_json::from_str(&output).map_err(|error| format!("bench-peers: {error}"))?;
     let count = |what| {
@@ -23,17 +23,19 @@ pub(super) fn run() -> Result<Report, String> {
     report(&Measured { all: &measured }, &counted).ok_or_else(|| "bench-peers: a row is missing".to_owned())
 }
 
-fn build() -> Result<PathBuf, String> {
+/// Builds a program of `bench-peers`.
+pub(super) fn build(name: &str) -> Result<PathBuf, String> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), PathBuf::from);
     let line = "cargo build --release --quiet --manifest-path bench-peers/Cargo.toml";
     let mut command = shell::command(line);
-    command.arg("--target-dir").arg(&target);
+    command.args(["--bin", name, "--target-dir"]).arg(&target);
     shell::run_command(command, line)?;
-    Ok(target.join("release").join("bench-peers"))
+    Ok(target.join("release").join(name))
 }
 
-fn output(command: &mut std::process::Command) -> Result<String, String> {
+/// What a program prints.
+pub(super) fn output(command: &mut std::process::Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?} could not start: {error}"))?;
     if !output.status.success() {
         return Err(format!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)));
@@ -55,7 +57,7 @@ fn instructions(program: &Path, what: &str) -> Result<f64, String> {
 }
 
 /// Messages in a pass, as the program says, and all instructions, as callgrind says.
-fn read_count(text: &str) -> Option<(f64, f64)> {
+pub(super) fn read_count(text: &str) -> Option<(f64, f64)> {
     let messages = text.lines().next()?.trim().parse().ok()?;
     let collected = text.lines().find_map(|line| line.split_once("Collected :"))?.1.trim().parse().ok()?;
     Some((messages, collected))
