@@ -210,11 +210,15 @@ impl Usages {
         }
     }
 
-    /// Answers what nobody wanted: 481 inside a dialog, 200 to OPTIONS, 405 else. Events that need no answer are dropped.
+    /// Answers what nobody wanted: 481 to what is or ought to be inside a dialog, 200 to OPTIONS, 405 else. Events that need no
+    /// answer are dropped.
     pub fn refuse(&self, event: Event, ep: &mut Endpoint, now: Instant) {
         let Event::Request { tx, request, .. } = event else { return };
         let draft = match request.method() {
             _ if request.to().tag().is_some() => ResponseDraft::no_such_dialog(&request),
+            Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Notify => {
+                ResponseDraft::no_such_dialog(&request)
+            }
             Method::Options => self.able(ResponseDraft::to(&request, 200)),
             _ => ResponseDraft::to(&request, 405).header("Allow", self.texts.allow.clone()),
         };
@@ -238,7 +242,7 @@ impl Usages {
             match who {
                 Who::Invite(id) => self.invite_timeout(id, cx),
                 Who::Talk(key) => self.repeat_after_glare(key, cx),
-                Who::Attempt(tx) => self.attempt_over(tx),
+                Who::Attempt(tx) => self.attempt_over(tx, cx),
                 Who::Server(tx) => self.forget_request(tx, cx),
                 Who::Sub(id) => self.sub_timeout(id, cx),
             }
@@ -502,12 +506,14 @@ impl Usages {
     /// The soonest deadline of an INVITE usage.
     fn settle(&mut self, id: InviteId) {
         let Some(invite) = self.invites.get(id.0) else { return };
-        let ringing = match &invite.phase {
+        let at = match &invite.phase {
+            // The session begins with the 2xx, which may still wait for a PRACK.
             Phase::Ringing(ringing) => Some(ringing.deadline()),
-            Phase::Calling(_) | Phase::Accepted | Phase::Confirmed => None,
+            Phase::Calling(_) | Phase::Accepted | Phase::Confirmed => {
+                invite.session.as_ref().and_then(|session| session.poll_timeout()).map(|(at, _)| at)
+            }
         };
-        let session = invite.session.as_ref().and_then(|session| session.poll_timeout()).map(|(at, _)| at);
-        self.timers.set(Who::Invite(id), [ringing, session].into_iter().flatten().min());
+        self.timers.set(Who::Invite(id), at);
     }
 }
 
