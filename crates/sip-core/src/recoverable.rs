@@ -22,6 +22,7 @@
 //!
 //! Not here: what the loss of a route means to a conference (crate `conference`), when to give up.
 
+mod event;
 mod fault;
 
 use std::collections::VecDeque;
@@ -37,6 +38,7 @@ use crate::message::{Request, Response};
 use crate::session_timer::{SessionTimer, SessionTimerConfig, SessionTimerEvent};
 use crate::ua::{RequestId, Routing, SendError, UserAgent};
 
+pub use event::{DialogEvent, Incoming};
 pub use fault::Fault;
 use fault::{recovery_action, retry_after};
 
@@ -95,79 +97,6 @@ pub struct Recipe {
     pub resend: Resend,
 }
 
-/// What a dialog tells its owner.
-#[derive(Debug)]
-pub enum DialogEvent {
-    /// A final answer that is not a recovery signal.
-    Answered {
-        /// The request.
-        token: Token,
-        /// Its answer.
-        response: Response,
-    },
-    /// The request ended without an answer that concerns it: the route was repaired, but it must not be repeated, or too
-    /// many wait.
-    Failed {
-        /// The request.
-        token: Token,
-        /// What it met.
-        fault: Fault,
-    },
-    /// The dialog works: a probe or a session refresh was answered.
-    Confirmed,
-    /// The route was repaired silently; what waited was sent again.
-    Repaired {
-        /// What was wrong.
-        fault: Fault,
-        /// When it was seen.
-        first_sign: Instant,
-    },
-    /// The route could not be repaired. What else was under way stays with the dialog until `fail_all` or an answer.
-    RepairFailed {
-        /// What was wrong at first.
-        fault: Fault,
-        /// When it was seen.
-        first_sign: Instant,
-        /// The request that met it, which has failed with it; `None` for a probe or a session refresh.
-        token: Option<Token>,
-        /// Whether an UPDATE was tried.
-        tried: bool,
-    },
-    /// The peer does not know the dialog (481).
-    Gone {
-        /// The request that was told so; `None` for a probe, a refresh, a repair or a heal attempt.
-        token: Option<Token>,
-        /// The answer.
-        response: Response,
-        /// Whether a heal attempt learned it.
-        healing: bool,
-        /// When the first sign of trouble was seen, where it was before this answer.
-        first_sign: Instant,
-    },
-    /// The registration has to be renewed before this dialog can heal.
-    RegistrationNeeded,
-    /// One attempt of the heal loop failed.
-    HealFailed {
-        /// What it met.
-        fault: Fault,
-    },
-    /// The heal loop sent an UPDATE.
-    HealTried,
-    /// The route works again.
-    Healed,
-}
-
-/// What a request from the peer is to the owner.
-#[derive(Debug)]
-pub enum Incoming {
-    /// Answered here: UPDATE, OPTIONS, or out of order.
-    Done,
-    /// An UPDATE from the peer brought a new route: healed from the far end.
-    Healed,
-    /// Acceptable; the owner answers it.
-    Deliver,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Owner(Token),
@@ -183,6 +112,8 @@ struct InFlight {
     /// It was sent again after a repair: there is no second one for it.
     resent: bool,
     flow_failed: bool,
+    /// It was sent again with a longer session interval.
+    raised: bool,
     /// How often it met glare.
     glares: u8,
 }
@@ -195,6 +126,8 @@ struct Repair {
     fault: Fault,
     /// What met the fault, to be sent again.
     stopped: Vec<(InFlight, Fault)>,
+    /// Sent again with a longer session interval.
+    raised: bool,
 }
 
 #[derive(Debug)]
@@ -202,6 +135,8 @@ struct Heal {
     gaps: usize,
     next: Option<Instant>,
     trying: Option<(RequestId, Instant)>,
+    /// A 422 was followed by an attempt at once.
+    raised: bool,
 }
 
 /// An INVITE dialog with route recovery and session refresh.
@@ -219,6 +154,8 @@ pub struct RecoverableDialog {
     /// A 430 said that our registration's route is lost: the first heal attempt waits for the new one.
     registering: bool,
     session: Option<SessionTimer>,
+    /// The shortest interval that somebody on the way takes, once a 422 said so.
+    min_s: u32,
     events: VecDeque<DialogEvent>,
 }
 
@@ -237,6 +174,7 @@ impl RecoverableDialog {
             broken: false,
             registering: false,
             session: None,
+            min_s: 0,
             events: VecDeque::new(),
         };
         this.note_session_timer(response, now);
@@ -287,7 +225,7 @@ impl RecoverableDialog {
         if self.heal.is_some() {
             return;
         }
-        self.heal = Some(Heal { gaps: 0, next: None, trying: None });
+        self.heal = Some(Heal { gaps: 0, next: None, trying: None, raised: false });
         if at_once && !self.registering {
             self.try_heal(ua, now);
         } else {
@@ -481,10 +419,24 @@ impl RecoverableDialog {
 
     fn update_recipe(&self) -> Recipe {
         let mut headers = vec![("Supported".to_owned(), "timer".to_owned())];
-        let interval =
-            self.session.as_ref().map_or(SessionTimerConfig::default().interval_s, SessionTimer::interval_s);
+        let interval = self.interval_s().max(self.min_s);
         headers.push(("Session-Expires".to_owned(), format!("{interval};refresher=uac")));
+        if self.min_s > 0 {
+            headers.push(("Min-SE".to_owned(), self.min_s.to_string()));
+        }
         Recipe { method: Method::Update, headers, body: None, resend: Resend::Always }
+    }
+
+    fn interval_s(&self) -> u32 {
+        self.session.as_ref().map_or(SessionTimerConfig::default().interval_s, SessionTimer::interval_s)
+    }
+
+    /// Takes note of the interval that a 422 wants; `false` if it wants nothing new (RFC 4028 section 7.3).
+    fn raise(&mut self, response: &Response) -> bool {
+        let asked = SessionTimerConfig::default().with_interval_s(self.interval_s()).with_min_s(self.min_s);
+        let raised = asked.after_422(response);
+        self.min_s = raised.map_or(self.min_s, |raised| raised.min_s);
+        raised.is_some()
     }
 
     fn submit(&mut self, purpose: Purpose, recipe: Recipe, ua: &mut UserAgent, now: Instant) {
@@ -496,6 +448,7 @@ impl RecoverableDialog {
                 id,
                 resent: false,
                 flow_failed: false,
+                raised: false,
                 glares: 0,
             });
         } else if self.waiting.len() < WAITING_MAX {
@@ -542,6 +495,11 @@ impl RecoverableDialog {
                 self.delay(sent, wait, ua, now);
             }
             408 | 503 | 504 | 404 | 410 | 480 | 604 => self.on_fault(sent, Fault::Status(status), ua, now),
+            // A request of the owner has headers of its own.
+            422 if owner_token(sent.purpose).is_none() && !sent.raised && self.raise(response) => {
+                let recipe = self.update_recipe();
+                self.resubmit(InFlight { recipe, raised: true, ..sent }, ua, now);
+            }
             405 | 501 if sent.recipe.method == Method::Update => self.on_success(sent.purpose, response, now),
             _ => match sent.purpose {
                 Purpose::Owner(token) => {
@@ -604,7 +562,8 @@ impl RecoverableDialog {
         let update = self.update_recipe();
         let id = self.transmit(&update, Routing::Outbound, ua, now);
         let deadline = now + self.times.attempt;
-        self.repair = Some(Repair { id, deadline, first_sign: now, fault, stopped: vec![(sent, fault)] });
+        let stopped = vec![(sent, fault)];
+        self.repair = Some(Repair { id, deadline, first_sign: now, fault, stopped, raised: false });
     }
 
     /// The route is lost; the session timer rests until it is back.
@@ -629,6 +588,13 @@ impl RecoverableDialog {
     fn on_repair_answer(&mut self, response: &Response, ua: &mut UserAgent, now: Instant) {
         let Some(repair) = self.repair.take() else { return };
         match response.status() {
+            // The peer is there: only the interval is not right.
+            422 if !repair.raised && self.raise(response) => {
+                let update = self.update_recipe();
+                let id = self.transmit(&update, Routing::Outbound, ua, now);
+                let deadline = now + self.times.attempt;
+                self.repair = Some(Repair { id, deadline, raised: true, ..repair });
+            }
             200..300 | 405 | 501 => {
                 self.adopt_route(response, now);
                 let fault = repair.fault;
@@ -723,6 +689,12 @@ impl RecoverableDialog {
                     healing: true,
                     first_sign: now,
                 });
+            }
+            422 if self.heal.as_ref().is_some_and(|heal| !heal.raised) && self.raise(response) => {
+                if let Some(heal) = &mut self.heal {
+                    heal.raised = true;
+                }
+                self.try_heal(ua, now);
             }
             430 => {
                 let fault = recovery_action(response);

@@ -378,6 +378,54 @@ fn the_session_is_refreshed_at_half_the_interval() {
     assert!(route_of(&refresh).contains(HOP_1), "a refresh follows the route");
 }
 
+/// RFC 4028 section 7.3: a 422 is followed by the same UPDATE with the interval that it wants, once; also where the UPDATE
+/// repairs or heals: who answers 422 knows the dialog.
+#[test]
+fn too_short_an_interval_is_raised() {
+    let too_short =
+        |update: &Request, min: u32| ResponseDraft::to(update, 422).header("Min-SE", min.to_string());
+    let longer = |update: &Request, min: &str| {
+        assert_eq!(update.headers().get("Session-Expires"), Some(format!("{min};refresher=uac").as_str()));
+        assert_eq!(update.headers().get("Min-SE"), Some(min));
+    };
+    let mut w = World::new();
+    let mut dialog = w.dialog();
+    // A probe, twice refused.
+    dialog.probe(&mut w.ua, w.now);
+    let (flow, probe) = w.sent().remove(0);
+    w.answer(flow, too_short(&probe, 3600));
+    assert!(w.events(&mut dialog).is_empty());
+    let (flow, again) = w.sent().remove(0);
+    longer(&again, "3600");
+    w.answer(flow, too_short(&again, 7200));
+    assert!(matches!(w.events(&mut dialog)[..], [DialogEvent::Confirmed]));
+    assert!(w.sent().is_empty(), "once");
+    // A repair.
+    dialog.send(info(Resend::Always), &mut w.ua, w.now);
+    let (flow, request) = w.sent().remove(0);
+    w.answer(flow, flow_failed(&request, "Dialog-Route-Set-Update"));
+    w.events(&mut dialog);
+    let (flow, update) = w.sent().remove(0);
+    longer(&update, "3600");
+    w.answer(flow, too_short(&update, 7200));
+    assert!(w.events(&mut dialog).is_empty());
+    let (flow, update) = w.sent().remove(0);
+    longer(&update, "7200");
+    assert!(update.route().is_empty(), "still straight to the peer");
+    w.answer(flow, by_hop_2(&update));
+    assert!(matches!(w.events(&mut dialog)[..], [DialogEvent::Repaired { .. }]));
+    w.sent();
+    // Healing.
+    dialog.heal(true, &mut w.ua, w.now);
+    let (flow, update) = w.sent().remove(0);
+    w.answer(flow, too_short(&update, 9000));
+    assert!(matches!(w.events(&mut dialog)[..], [DialogEvent::HealTried, DialogEvent::HealTried]));
+    let (flow, update) = w.sent().remove(0);
+    longer(&update, "9000");
+    w.answer(flow, by_hop_2(&update));
+    assert!(matches!(w.events(&mut dialog)[..], [DialogEvent::Healed]));
+}
+
 /// Section 3.3: the route is repaired once for a request, also where it fails in another way the second time.
 #[test]
 fn one_request_is_repaired_once() {
