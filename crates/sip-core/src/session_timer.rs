@@ -127,6 +127,8 @@ pub struct SessionTimer {
     interval_s: u32,
     min_s: u32,
     we_refresh: bool,
+    /// The other end knows session timers; if not, a proxy wants one, and this end alone has it.
+    shared: bool,
     began: Instant,
     refresh_at: Instant,
     phase: Phase,
@@ -153,9 +155,9 @@ impl SessionTimer {
         Ok(Some(Self::start(settled.seconds, config.min_s, we_refresh, now)))
     }
 
-    /// What our 2xx to this request settles; `None` if the other end knows no session timers.
+    /// What our 2xx to this request settles; `None` if nobody wants a session timer, or may.
     ///
-    /// The other end refreshes unless it asked us to.
+    /// The other end refreshes unless it asked us to, or knows no session timers and a proxy wants one (RFC 4028 section 9).
     ///
     /// # Errors
     ///
@@ -166,12 +168,15 @@ impl SessionTimer {
         now: Instant,
     ) -> Result<Option<Self>, SessionTimerError> {
         let offered = request.header::<SessionExpires>()?;
-        if !request.supports(TIMER) {
+        let shared = request.supports(TIMER);
+        if !shared && offered.is_none() {
             return Ok(None);
         }
         let least =
             request.header::<MinSe>()?.map_or(config.min_s, |MinSe(seconds)| seconds.max(config.min_s));
         let seconds = match offered {
+            // Who does not know session timers cannot raise one.
+            Some(offer) if offer.seconds < config.min_s && !shared => return Ok(None),
             Some(offer) if offer.seconds < config.min_s => {
                 return Err(SessionTimerError::TooSmall { min_s: config.min_s });
             }
@@ -179,8 +184,8 @@ impl SessionTimer {
             Some(offer) => offer.seconds.min(config.interval_s.max(least)),
             None => config.interval_s.max(least),
         };
-        let we_refresh = offered.and_then(|offer| offer.refresher) == Some(Refresher::Uas);
-        Ok(Some(Self::start(seconds, config.min_s, we_refresh, now)))
+        let we_refresh = !shared || offered.and_then(|offer| offer.refresher) == Some(Refresher::Uas);
+        Ok(Some(Self { shared, ..Self::start(seconds, config.min_s, we_refresh, now) }))
     }
 
     /// A timer that begins now; for a dialog taken over from another process.
@@ -191,6 +196,7 @@ impl SessionTimer {
             interval_s: interval_s.max(1),
             min_s,
             we_refresh,
+            shared: true,
             began: now,
             refresh_at: now + interval / 2,
             phase,
@@ -198,12 +204,13 @@ impl SessionTimer {
         }
     }
 
-    /// The 2xx of [`Self::from_request`] with what was settled: `Session-Expires`, `Require: timer`.
+    /// The 2xx of [`Self::from_request`] with what was settled: `Session-Expires`, and `Require: timer` for who knows it.
     #[must_use]
     pub fn answer(&self, draft: ResponseDraft) -> ResponseDraft {
         let refresher = if self.we_refresh { Refresher::Uas } else { Refresher::Uac };
         let value = SessionExpires { seconds: self.interval_s, refresher: Some(refresher) };
-        draft.header("Require", TIMER).header("Session-Expires", value.to_string())
+        let draft = if self.shared { draft.header("Require", TIMER) } else { draft };
+        draft.header("Session-Expires", value.to_string())
     }
 
     /// A refreshing request with the offer to go on as before.
@@ -239,7 +246,8 @@ impl SessionTimer {
 
     /// The other end is known to be alive without a new negotiation: the interval begins again.
     pub fn restart(&mut self, now: Instant) {
-        *self = Self::start(self.interval_s, self.min_s, self.we_refresh, now);
+        let shared = self.shared;
+        *self = Self { shared, ..Self::start(self.interval_s, self.min_s, self.we_refresh, now) };
     }
 
     /// A refresh of ours failed for a reason that does not end the dialog: one more, at three quarters of the interval.

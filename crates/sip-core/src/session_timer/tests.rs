@@ -58,6 +58,18 @@ fn response_settles_who_refreshes() {
     }
 }
 
+/// RFC 4028 section 9: a proxy asks for a client that knows no session timers: this end refreshes, and requires nothing.
+#[test]
+fn proxy_asks_for_a_client_without_timers() {
+    let config = SessionTimerConfig::default();
+    let request = update("Session-Expires: 1200;refresher=uac");
+    let mut timer = SessionTimer::from_request(&request, &config, Instant::now()).unwrap().unwrap();
+    timer.restart(Instant::now());
+    let draft = timer.answer(ResponseDraft::to(&request, 200));
+    assert_eq!((draft.get("Session-Expires"), draft.get("Require")), (Some("1200;refresher=uas"), None));
+    assert!(timer.we_refresh());
+}
+
 /// RFC 4028 section 9: the server takes the offer down to its own interval, not below the Min-SE of anybody.
 #[test]
 fn request_is_answered() {
