@@ -62,7 +62,7 @@ pub struct UsageConfig {
     pub route_repair: bool,
     /// INVITE usages at the same time, and subscriptions at the same time; beyond, 503.
     pub max_usages: usize,
-    /// Early dialogs of one INVITE; more are not told of.
+    /// Early dialogs of one INVITE, and 2xx to it from different ends; more are not told of.
     pub max_early: usize,
     /// Reliable provisional responses, or notifications, that wait for the one before.
     pub max_queued: usize,
@@ -272,6 +272,16 @@ impl Payload {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.headers.is_empty() && self.body.is_empty()
+    }
+
+    /// Its headers, in order.
+    pub(super) fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// Content type and body; `None` without a body.
+    pub(super) fn typed_body(&self) -> Option<(&str, &[u8])> {
+        (!self.body.is_empty()).then_some((self.content_type.as_str(), &self.body[..]))
     }
 
     pub(super) fn into_request(self, mut draft: RequestDraft) -> RequestDraft {

@@ -227,7 +227,7 @@ pub enum Cause {
         /// With this.
         status: u16,
     },
-    /// The ACK of our 2xx never came.
+    /// The ACK of our 2xx never came, or the user never sent the one that it owed.
     NoAck,
     /// A reliable provisional response of ours was never acknowledged.
     NoPrack,

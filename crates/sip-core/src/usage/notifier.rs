@@ -157,6 +157,9 @@ impl Usages {
         request: Request,
         cx: &mut Cx<'_>,
     ) {
+        if let Some(draft) = self.lacks(&request) {
+            return cx.respond(tx, draft);
+        }
         let event = match request.header::<EventHeader>() {
             Ok(Some(event)) => event,
             Ok(None) => return cx.respond(tx, ResponseDraft::bad_event(&request, &self.config.packages)),

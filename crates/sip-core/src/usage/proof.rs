@@ -5,8 +5,10 @@
 use std::fmt;
 
 use super::*;
-use crate::IdSource;
-use crate::auth::DigestClient;
+use crate::auth::{
+    Authorization, Challenge, DigestClient, ProxyAuthenticate, ProxyAuthorization, WwwAuthenticate,
+};
+use crate::{IdSource, TypedHeader};
 
 /// How often one request is repeated because of challenges: several realms in turn, a nonce that ended.
 const PROOFS_MAX: u8 = 3;
@@ -102,6 +104,9 @@ impl Usages {
         let Some((key, mut draft, target, times)) = found.filter(|(.., times)| *times < PROOFS_MAX) else {
             return false;
         };
+        if was_refused(&draft, response) {
+            return false;
+        }
         for name in PROOF_HEADERS {
             draft.remove_header(name);
         }
@@ -145,6 +150,24 @@ impl Usages {
         }
         self.clients.insert(new, what);
     }
+}
+
+/// Whether a realm that asks has had an answer in this very request and does not call it stale: the password is wrong, and saying
+/// it again would only lock its owner out.
+fn was_refused(draft: &RequestDraft, response: &Response) -> bool {
+    let www = response.header::<WwwAuthenticate>().ok().flatten().map(|list| list.0);
+    let proxy = response.header::<ProxyAuthenticate>().ok().flatten().map(|list| list.0);
+    let said_www = read::<Authorization>(draft).map(|list| list.0);
+    let said_proxy = read::<ProxyAuthorization>(draft).map(|list| list.0);
+    [(www, said_www), (proxy, said_proxy)].into_iter().any(|(asked, said)| {
+        let (asked, said) = (asked.unwrap_or_default(), said.unwrap_or_default());
+        let known = |challenge: &Challenge| said.iter().any(|answer| answer.realm == challenge.realm);
+        asked.iter().any(|challenge| !challenge.stale && known(challenge))
+    })
+}
+
+fn read<H: TypedHeader>(draft: &RequestDraft) -> Option<H> {
+    H::parse_all(&mut draft.get_all(H::NAME.as_str())).ok().flatten()
 }
 
 /// The ACK of a 2xx has the proof of its INVITE (RFC 3261 section 22.1).

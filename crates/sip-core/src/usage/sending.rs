@@ -168,8 +168,11 @@ impl Usages {
         }
         let key = self.dialog_key(id)?;
         let cx = &mut Cx { ep, now };
+        // RFC 3428 section 4 forbids it in a MESSAGE, RFC 6086 section 5 knows none in an INFO: neither refreshes a target.
+        let named = !matches!(method, Method::Message | Method::Info);
         let draft = self.draft_in(key, method, false).ok_or(Refused::WrongState)?;
-        let draft = payload.into_request(draft.contact(self.config.contact.clone()));
+        let draft = if named { draft.contact(self.config.contact.clone()) } else { draft };
+        let draft = payload.into_request(draft);
         let request = self.next_request();
         let tx = self.send_in(key, draft, cx);
         self.clients.insert(tx, ClientUse::Other { id, key, request });

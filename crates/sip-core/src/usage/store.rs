@@ -69,6 +69,12 @@ pub struct StoredSubscription {
     pub left_s: u32,
     /// The seconds granted, or to ask for at the next refresh.
     pub expires_s: u32,
+    /// Headers of refreshes beyond those of the dialog; of the end that subscribed.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// Content type and body of refreshes, if they have one.
+    #[serde(default)]
+    pub body: Option<(String, Vec<u8>)>,
 }
 
 /// The names of what was restored.
@@ -191,6 +197,10 @@ impl StoredSubscription {
             Role::Subscriber(own) => (&own.state, own.expires_at, own.expires_s),
             Role::Notifier(own) => (&own.state, own.expires_at, own.granted_s),
         };
+        let payload = match &sub.role {
+            Role::Subscriber(own) => Some(&own.payload),
+            Role::Notifier(_) => None,
+        };
         let left = expires_at?.saturating_duration_since(now).as_secs();
         Some(Self {
             event: sub.event.to_string(),
@@ -198,6 +208,8 @@ impl StoredSubscription {
             state: state.to_string(),
             left_s: u32::try_from(left).unwrap_or(u32::MAX),
             expires_s,
+            headers: payload.map_or(Vec::new(), |payload| payload.headers().to_vec()),
+            body: payload.and_then(Payload::typed_body).map(|(of, body)| (of.to_owned(), body.to_vec())),
         })
     }
 
@@ -224,7 +236,7 @@ impl StoredSubscription {
                 draft: None,
                 target: Target::Flow(FlowId::new(0)),
                 expires_s: self.expires_s,
-                payload: Payload::none(),
+                payload: self.payload(),
                 state,
                 asking: false,
                 notify_by: None,
@@ -236,6 +248,16 @@ impl StoredSubscription {
             }))
         };
         Ok(Subscription { event, dialog: None, role })
+    }
+
+    fn payload(&self) -> Payload {
+        let start = match &self.body {
+            Some((content_type, body)) => Payload::new(content_type.as_str(), body.clone()),
+            None => Payload::none(),
+        };
+        self.headers
+            .iter()
+            .fold(start, |payload, (name, value)| payload.header(name.as_str(), value.as_str()))
     }
 }
 

@@ -172,7 +172,7 @@ impl Usages {
     ) {
         let Some((own, key)) = self.subscriber_mut(id) else { return };
         own.asking = false;
-        let draft = own.draft.clone();
+        let (draft, leaving) = (own.draft.clone(), own.leaving);
         match (answer, draft) {
             (Ok(response), draft) if response.is_success() => {
                 if let Some(draft) = draft {
@@ -183,6 +183,7 @@ impl Usages {
             (Ok(response), Some(draft)) if key.is_none() => self.first_refused(id, draft, response, cx),
             (Ok(response), _) => self.refresh_refused(id, key, response, cx),
             (Err(error), Some(_)) if key.is_none() => self.end_sub(id, SubscriptionCause::Failed { error }),
+            (Err(_), _) if leaving => self.end_sub(id, SubscriptionCause::Local),
             // Also after a time-out: RFC 6665 section 4.1.2.2 overrules RFC 5057 here.
             (Err(_), _) => {
                 self.keep_until_expiry(id, cx);
@@ -480,7 +481,7 @@ fn read_event(text: &str) -> Option<EventHeader> {
 
 /// What a SUBSCRIBE has beside what each request in its dialog has: repeated in refreshes.
 fn own_headers(draft: &RequestDraft) -> Payload {
-    const OTHERS: [&str; 11] = [
+    const OTHERS: [&str; 13] = [
         "From",
         "To",
         "Call-ID",
@@ -492,6 +493,9 @@ fn own_headers(draft: &RequestDraft) -> Payload {
         "Via",
         "Max-Forwards",
         "Content-Type",
+        // Each proof is for one request.
+        "Authorization",
+        "Proxy-Authorization",
     ];
     let own =
         draft.headers().filter(|(name, _)| !OTHERS.iter().any(|other| other.eq_ignore_ascii_case(name)));

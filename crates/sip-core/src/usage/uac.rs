@@ -44,6 +44,7 @@ struct Within {
 #[derive(Debug)]
 struct Accepted {
     to_tag: String,
+    key: Key,
     ack: Option<RequestDraft>,
     target: Target,
 }
@@ -287,11 +288,23 @@ impl Usages {
         self.end_invite(attempt.id, cause, cx);
     }
 
-    /// No 2xx can come any more.
-    pub(super) fn attempt_over(&mut self, tx: ClientTransactionId) {
-        if let Some(attempt) = self.attempts.remove(&tx) {
-            self.forget_early(&attempt.early);
+    /// No 2xx can come any more. One whose ACK the user still owes has been given up by the other end: BYE.
+    pub(super) fn attempt_over(&mut self, tx: ClientTransactionId, cx: &mut Cx<'_>) {
+        let Some(attempt) = self.attempts.get_mut(&tx) else { return };
+        let early = std::mem::take(&mut attempt.early);
+        let owed =
+            attempt.accepted.iter().filter(|accepted| accepted.ack.is_none()).map(|accepted| accepted.key);
+        let owed: Vec<Key> = owed.collect();
+        self.forget_early(&early);
+        for key in owed {
+            let entry = self.dialogs.get(key);
+            let due =
+                entry.is_some_and(|entry| entry.talk.as_ref().is_some_and(|talk| talk.ack_due == Some(tx)));
+            if let Some(id) = entry.and_then(|entry| entry.invite).filter(|_| due) {
+                self.bye(id, Payload::none(), Cause::NoAck, cx);
+            }
         }
+        self.attempts.remove(&tx);
     }
 
     /// An INVITE was repeated with a proof: it has another transaction and number. `false` if it is none.
@@ -322,10 +335,15 @@ impl Usages {
         true
     }
 
+    /// The INVITE usage of early dialogs comes to nothing; one that has a subscription lives on for it (RFC 5057).
     fn forget_early(&mut self, early: &[Key]) {
         for key in early {
             self.timers.set(Who::Talk(*key), None);
-            self.dialogs.remove(*key);
+            if let Some(entry) = self.dialogs.get_mut(*key) {
+                entry.invite = None;
+                entry.talk = None;
+            }
+            self.leave_dialog(*key);
         }
     }
 
@@ -356,8 +374,9 @@ impl Usages {
         let tag = response.to().tag()?;
         let of_tag =
             |key: &&Key| self.dialogs.get(**key).is_some_and(|entry| entry.packed.remote_tag() == tag);
-        if let Some(key) = attempt.early.iter().find(of_tag) {
-            return Some(*key);
+        if let Some(key) = attempt.early.iter().find(of_tag).copied() {
+            self.learn_target(key, attempt, response);
+            return Some(key);
         }
         if attempt.early.len() >= self.config.max_early || response.status() == 100 {
             return None;
@@ -370,6 +389,19 @@ impl Usages {
         }
         attempt.early.push(key);
         Some(key)
+    }
+
+    /// The first response of a branch may leave out Contact and Record-Route, although it makes the dialog: the next one says them.
+    fn learn_target(&mut self, key: Key, attempt: &Attempt, response: &Response) {
+        let Some(entry) = self.dialogs.get_mut(key) else { return };
+        if response.contact().is_some()
+            && entry.packed.remote_target() == attempt.draft.uri.as_str()
+            && let Ok(dialog) = Dialog::uac(&attempt.draft, response)
+        {
+            let mut packed = crate::dialog::Packed::new(&dialog);
+            packed.inherit(&entry.packed);
+            entry.packed = packed;
+        }
     }
 
     /// RFC 3262 section 4: in each early dialog, one after the other.
@@ -425,6 +457,10 @@ impl Usages {
         }
         if attempt.accepted.is_empty() {
             self.timers.set(Who::Attempt(tx), Some(cx.now + cx.give_up()));
+        }
+        // No proxy forks that often: somebody makes them up.
+        if attempt.accepted.len() >= self.config.max_early.max(1) {
+            return true;
         }
         if attempt.within.is_some() {
             self.reinvite_success(tx, attempt, flow, response, cx);
@@ -557,13 +593,13 @@ impl Usages {
             if let Some(entry) = self.dialogs.get_mut(key) {
                 entry.talk().ack_due = Some(tx);
             }
-            attempt.accepted.push(Accepted { to_tag, ack: None, target });
+            attempt.accepted.push(Accepted { to_tag, key, ack: None, target });
             return;
         }
         if let Some(ack) = ack.clone() {
             cx.ep.send_oneway(ack, target.clone(), cx.now);
         }
-        attempt.accepted.push(Accepted { to_tag, ack, target });
+        attempt.accepted.push(Accepted { to_tag, key, ack, target });
     }
 
     /// The ACK that the user owed.
@@ -609,7 +645,7 @@ impl Usages {
             let bye = self.send_in(key, draft, cx);
             self.clients.insert(bye, ClientUse::Bye);
         }
-        self.dialogs.remove(key);
+        self.forget_early(&[key]);
     }
 
     /// 300 to 699 to a first INVITE.
@@ -679,7 +715,7 @@ impl Usages {
             let target = attempt.target.clone();
             cx.ep.send_oneway(ack.clone(), target.clone(), cx.now);
             let to_tag = response.to().tag().unwrap_or_default().to_owned();
-            attempt.accepted.push(Accepted { to_tag, ack: Some(ack), target });
+            attempt.accepted.push(Accepted { to_tag, key, ack: Some(ack), target });
             return;
         }
         self.refreshed(id, key, flow, &response, false, cx);

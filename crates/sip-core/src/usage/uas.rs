@@ -48,6 +48,12 @@ impl Ringing {
         let said = self.said.as_ref().map(|(_, at)| *at);
         [unacked, said].into_iter().flatten().fold(self.by, Instant::min)
     }
+
+    /// Whether a reliable response with an offer or answer has no PRACK: the 2xx waits for it (RFC 3262 section 3).
+    fn describes(&self) -> bool {
+        self.unacked.as_ref().is_some_and(|unacked| unacked.session)
+            || self.queue.iter().any(|(_, session)| *session)
+    }
 }
 
 impl Usages {
@@ -128,8 +134,7 @@ impl Usages {
             return Err(Refused::WrongState);
         }
         let request = ringing.request.clone();
-        let waits = ringing.unacked.as_ref().is_some_and(|unacked| unacked.session)
-            || ringing.queue.iter().any(|(_, session)| *session);
+        let waits = ringing.describes();
         if session {
             self.describes(key)?;
         }
@@ -250,18 +255,18 @@ impl Usages {
         if self.invites.len() >= self.config.max_usages {
             return Some(ResponseDraft::unavailable(request, cx.ep.config().retry_after_s));
         }
+        self.lacks(request).or_else(|| self.session_refusal(request, cx.now))
+    }
+
+    /// 420 to a request that requires what is not supported (RFC 3261 section 8.2.2.3).
+    pub(super) fn lacks(&self, request: &Request) -> Option<ResponseDraft> {
         let supported = |tag: &str| {
             self.config.supported.iter().any(|known| known.eq_ignore_ascii_case(tag))
                 || self.config.session.is_some() && tag.eq_ignore_ascii_case("timer")
         };
-        if let Ok(Some(Require(tags))) = request.header::<Require>() {
-            let unknown: Vec<&str> = tags.iter().map(|tag| &**tag).filter(|tag| !supported(tag)).collect();
-            if !unknown.is_empty() {
-                return Some(ResponseDraft::bad_extension(request, &unknown));
-            }
-        }
-        let config = self.config.session.as_ref()?;
-        SessionTimer::from_request(request, config, cx.now).err().map(|error| error.response(request))
+        let Require(tags) = request.header::<Require>().ok()??;
+        let unknown: Vec<&str> = tags.iter().map(|tag| &**tag).filter(|tag| !supported(tag)).collect();
+        (!unknown.is_empty()).then(|| ResponseDraft::bad_extension(request, &unknown))
     }
 
     /// Their CANCEL: 487.
@@ -331,6 +336,10 @@ impl Usages {
     fn next_reliable(&mut self, id: InviteId, cx: &mut Cx<'_>) {
         let (t1, until) = (cx.t1(), cx.now + cx.give_up());
         let Some(ringing) = self.ringing_mut(id).filter(|ringing| ringing.unacked.is_none()) else { return };
+        // Progress is of no interest once the call is accepted.
+        if ringing.held.is_some() && !ringing.describes() {
+            ringing.queue.clear();
+        }
         if let Some((draft, session)) = ringing.queue.pop_front() {
             let rseq = ringing.next_rseq;
             ringing.next_rseq += 1;
@@ -346,7 +355,10 @@ impl Usages {
 
     /// The 2xx that waited, once nothing is left to wait for.
     pub(super) fn release_success(&mut self, id: InviteId, cx: &mut Cx<'_>) {
-        let Ok((key, _)) = self.ringing(id) else { return };
+        let Ok((key, ringing)) = self.ringing(id) else { return };
+        if ringing.describes() {
+            return;
+        }
         let asked = self.dialogs.get(key).and_then(|entry| entry.talk.as_ref()?.their_prack);
         if asked.is_some_and(|tx| cx.ep.is_unanswered(tx)) {
             return;
@@ -407,8 +419,8 @@ impl Usages {
 
     /// The ACK of a 2xx of ours never came: BYE (RFC 3261 sections 13.3.1.4 and 14.2).
     pub(super) fn on_no_ack(&mut self, tx: ServerTransactionId, cx: &mut Cx<'_>) -> Option<Event> {
+        let Some(server) = self.servers.remove(&tx) else { return Some(Event::NoAck { tx }) };
         self.timers.set(Who::Server(tx), None);
-        let server = self.servers.remove(&tx)?;
         self.bye(server.id, Payload::none(), Cause::NoAck, cx);
         None
     }

@@ -155,7 +155,7 @@ impl Usages {
         if let Some(status) = busy {
             return self.refuse_for_now(tx, &request, status, cx);
         }
-        if let Some(draft) = self.session_refusal(&request, cx.now) {
+        if let Some(draft) = self.lacks(&request).or_else(|| self.session_refusal(&request, cx.now)) {
             return cx.respond(tx, draft);
         }
         let offer = self.has_session(&request);
@@ -204,7 +204,7 @@ impl Usages {
         if let Some(status) = busy {
             return self.refuse_for_now(tx, &request, status, cx);
         }
-        if let Some(draft) = self.session_refusal(&request, cx.now) {
+        if let Some(draft) = self.lacks(&request).or_else(|| self.session_refusal(&request, cx.now)) {
             return cx.respond(tx, draft);
         }
         self.note_methods(id, &request);
@@ -231,7 +231,7 @@ impl Usages {
     }
 
     /// 422, or 400 for a header that cannot be read.
-    fn session_refusal(&self, request: &Request, now: Instant) -> Option<ResponseDraft> {
+    pub(super) fn session_refusal(&self, request: &Request, now: Instant) -> Option<ResponseDraft> {
         let config = self.config.session.as_ref()?;
         SessionTimer::from_request(request, config, now).err().map(|error| error.response(request))
     }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod changes;
+mod edges;
 mod forks;
 mod net;
 mod proofs;
