@@ -8,7 +8,8 @@
 //!
 //! Fields one after the other: a letter that says which, the length of the value in bytes, the value. A length is written in
 //! digits of six bits, lowest first, with the seventh bit set on all but the last: all are ASCII, so that the whole stays a
-//! text. Fields behind an `e` belong to that endpoint, fields behind an `m` to that stream.
+//! text. Fields behind an `e` belong to that endpoint, fields behind an `m` to that stream. The device of a person is the same
+//! in each endpoint mostly: a GRUU or an epid that is that of an endpoint before is not repeated.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +35,10 @@ pub(super) mod field {
     pub(crate) const SESSION_TYPE: u8 = b's';
     pub(crate) const ENDPOINT_URI: u8 = b'u';
     pub(crate) const EPID: u8 = b'p';
+    /// The first [`ENDPOINT_URI`] of the person again.
+    pub(crate) const SAME_URI: u8 = b'v';
+    /// The first [`EPID`] of the person again.
+    pub(crate) const SAME_EPID: u8 = b'q';
     pub(crate) const REFER_TO_URI: u8 = b'r';
     pub(crate) const ENDPOINT_DISPLAY_TEXT: u8 = b'd';
     pub(crate) const STATUS: u8 = b't';
@@ -97,6 +102,8 @@ pub(super) mod field {
             ranks[ORDER[at] as usize] = at as u8 + 1;
             at += 1;
         }
+        ranks[SAME_URI as usize] = ranks[ENDPOINT_URI as usize];
+        ranks[SAME_EPID as usize] = ranks[EPID as usize];
         ranks
     }
 
@@ -318,6 +325,9 @@ pub(super) struct Packer {
     media_rank: u8,
     /// Some field came before or beside one that it should follow.
     unordered: bool,
+    /// Where the first GRUU and the first epid are, both empty without one.
+    first_uri: (usize, usize),
+    first_epid: (usize, usize),
 }
 
 impl Packer {
@@ -328,7 +338,33 @@ impl Packer {
         self.unordered = false;
         self.rank = 0;
         self.media_rank = 0;
+        (self.first_uri, self.first_epid) = ((0, 0), (0, 0));
         self.put(field::ENTITY, entity);
+    }
+
+    /// Adds the GRUU of an endpoint.
+    pub(super) fn put_uri(&mut self, value: &[u8]) {
+        self.first_uri = self.put_or_refer(field::ENDPOINT_URI, field::SAME_URI, self.first_uri, value);
+    }
+
+    /// Adds the epid of an endpoint.
+    pub(super) fn put_epid(&mut self, value: &[u8]) {
+        self.first_epid = self.put_or_refer(field::EPID, field::SAME_EPID, self.first_epid, value);
+    }
+
+    /// Adds a field, or that it is the first one again; where the first one is.
+    fn put_or_refer(&mut self, field: u8, same: u8, first: (usize, usize), value: &[u8]) -> (usize, usize) {
+        let (start, end) = first;
+        if end == 0 {
+            self.put(field, value);
+            return (self.text.len - value.len(), self.text.len);
+        }
+        if self.text.bytes.get(start..end) == Some(value) {
+            self.put(same, b"");
+        } else {
+            self.put(field, value);
+        }
+        first
     }
 
     /// Adds a field.
@@ -388,7 +424,7 @@ impl Packer {
         if written.len() != text.len() + media.len() {
             return None;
         }
-        let mut fields = Fields(std::str::from_utf8(written).ok()?);
+        let mut fields = Fields::raw(std::str::from_utf8(written).ok()?);
         let _ = fields.next();
         fields.rest().is_empty().then_some(written)
     }
@@ -463,8 +499,8 @@ impl Packer {
             self.put_word::<State>(field::ENDPOINT_STATE, endpoint.state.as_str().as_bytes());
         }
         self.put_word_if(field::SESSION_TYPE, endpoint.session_type.as_ref());
-        self.put_if(field::ENDPOINT_URI, endpoint.endpoint_uri.as_deref());
-        self.put_if(field::EPID, endpoint.epid.as_deref());
+        endpoint.endpoint_uri.iter().for_each(|uri| self.put_uri(uri.as_bytes()));
+        endpoint.epid.iter().for_each(|epid| self.put_epid(epid.as_bytes()));
         self.put_if(field::REFER_TO_URI, endpoint.refer_to_uri.as_deref());
         self.put_if(field::ENDPOINT_DISPLAY_TEXT, endpoint.display_text.as_deref());
         self.put_word_if(field::STATUS, endpoint.status.as_ref());
@@ -544,7 +580,7 @@ impl Person {
     #[must_use]
     pub fn entity(&self) -> &str {
         // The first field of every person.
-        Fields(&self.0).next().map_or("", |(_, entity)| entity)
+        Fields::of(&self.0).next().map_or("", |(_, entity)| entity)
     }
 
     /// The name for people.
@@ -582,7 +618,7 @@ impl Person {
 
     /// The endpoints, in the order of the document.
     pub fn endpoints(&self) -> impl Iterator<Item = EndpointRef<'_>> {
-        Groups { rest: &self.0, begin: field::ENDPOINT }.map(EndpointRef)
+        Groups { rest: &self.0, begin: field::ENDPOINT }.map(|text| EndpointRef { text, person: &self.0 })
     }
 
     /// The endpoint with this entity and modality.
@@ -617,13 +653,13 @@ impl Person {
     }
 
     fn of_person(&self, wanted: u8) -> impl Iterator<Item = &str> {
-        Fields(&self.0)
+        Fields::of(&self.0)
             .take_while(|(field, _)| field::is_of_person(*field))
             .filter_map(move |(field, value)| (field == wanted).then_some(value))
     }
 
     pub(super) fn fields(&self) -> Fields<'_> {
-        Fields(&self.0)
+        Fields::of(&self.0)
     }
 
     /// This person changed by what a partial element says: its values replace, endpoints are merged by entity and modality.
@@ -692,7 +728,11 @@ impl<'a> Values<'a> {
     fn write(mut self, packer: &mut Packer) {
         self.0.sort_by_key(|(field, _)| field::rank(*field));
         for (field, value) in self.0 {
-            packer.put(field, value.as_bytes());
+            match field {
+                field::ENDPOINT_URI => packer.put_uri(value.as_bytes()),
+                field::EPID => packer.put_epid(value.as_bytes()),
+                _ => packer.put(field, value.as_bytes()),
+            }
         }
     }
 }
@@ -713,7 +753,7 @@ struct EndpointParts<'a> {
 impl<'a> Parts<'a> {
     fn of(text: &'a str) -> Self {
         let mut parts = Self::default();
-        for (field, value) in Fields(text) {
+        for (field, value) in Fields::of(text) {
             let endpoint = parts.endpoints.last_mut();
             if field::is_of_person(field) {
                 parts.own.set(field, value);
@@ -783,8 +823,20 @@ impl<'a> EndpointParts<'a> {
 }
 
 /// One endpoint of a person.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EndpointRef<'a>(pub(super) &'a str);
+#[derive(Clone, Copy)]
+pub struct EndpointRef<'a> {
+    text: &'a str,
+    /// The whole person, to whose first endpoint this one may refer.
+    person: &'a str,
+}
+
+impl PartialEq for EndpointRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields().eq(other.fields())
+    }
+}
+
+impl Eq for EndpointRef<'_> {}
 
 impl fmt::Debug for EndpointRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -802,7 +854,7 @@ impl<'a> EndpointRef<'a> {
     /// A GUID in braces, or an MCU's id of it.
     #[must_use]
     pub fn entity(self) -> &'a str {
-        Fields(self.0).next().map_or("", |(_, entity)| entity)
+        Fields::of(self.text).next().map_or("", |(_, entity)| entity)
     }
 
     /// The modality.
@@ -814,13 +866,13 @@ impl<'a> EndpointRef<'a> {
     /// The GRUU of the device.
     #[must_use]
     pub fn endpoint_uri(self) -> Option<&'a str> {
-        self.value(field::ENDPOINT_URI)
+        self.value(field::ENDPOINT_URI).or_else(|| self.referred(field::SAME_URI, field::ENDPOINT_URI))
     }
 
     /// The epid of the device.
     #[must_use]
     pub fn epid(self) -> Option<&'a str> {
-        self.value(field::EPID)
+        self.value(field::EPID).or_else(|| self.referred(field::SAME_EPID, field::EPID))
     }
 
     /// Where a dial-out is to go instead.
@@ -873,7 +925,7 @@ impl<'a> EndpointRef<'a> {
 
     /// The media streams, in the order of the document.
     pub fn media(self) -> impl Iterator<Item = MediaRef<'a>> {
-        Groups { rest: self.0, begin: field::MEDIA }.map(MediaRef)
+        Groups { rest: self.text, begin: field::MEDIA }.map(MediaRef)
     }
 
     /// As the structure that documents are made of.
@@ -899,7 +951,13 @@ impl<'a> EndpointRef<'a> {
     }
 
     pub(super) fn fields(self) -> Fields<'a> {
-        Fields(self.0)
+        let first = |wanted| first_of(self.person, wanted);
+        Fields {
+            rest: self.text,
+            first_uri: first(field::ENDPOINT_URI),
+            first_epid: first(field::EPID),
+            is_resolved: true,
+        }
     }
 
     pub(super) fn is(self, entity: &str, session_type: Option<&SessionType>) -> bool {
@@ -907,10 +965,20 @@ impl<'a> EndpointRef<'a> {
     }
 
     fn value(self, wanted: u8) -> Option<&'a str> {
-        Fields(self.0)
+        Fields::raw(self.text)
             .take_while(|(field, _)| *field != field::MEDIA)
             .find_map(|(field, value)| (field == wanted).then_some(value))
     }
+
+    /// The value of the first endpoint, if this one refers to it.
+    fn referred(self, same: u8, field: u8) -> Option<&'a str> {
+        self.value(same).and_then(|_| first_of(self.person, field))
+    }
+}
+
+/// The first value of a field.
+fn first_of(person: &str, wanted: u8) -> Option<&str> {
+    Fields::raw(person).find_map(|(field, value)| (field == wanted).then_some(value))
 }
 
 /// One media stream of an endpoint.
@@ -932,7 +1000,7 @@ impl<'a> MediaRef<'a> {
     /// The key within the endpoint.
     #[must_use]
     pub fn id(self) -> &'a str {
-        Fields(self.0).next().map_or("", |(_, id)| id)
+        Fields::raw(self.0).next().map_or("", |(_, id)| id)
     }
 
     /// A name for people.
@@ -990,7 +1058,7 @@ impl<'a> MediaRef<'a> {
     }
 
     pub(super) fn fields(self) -> Fields<'a> {
-        Fields(self.0)
+        Fields::raw(self.0)
     }
 
     /// As the structure that documents are made of.
@@ -1013,18 +1081,45 @@ impl<'a> MediaRef<'a> {
     }
 
     fn value(self, wanted: u8) -> Option<&'a str> {
-        Fields(self.0).find_map(|(field, value)| (field == wanted).then_some(value))
+        Fields::raw(self.0).find_map(|(field, value)| (field == wanted).then_some(value))
     }
 }
 
 /// The fields of a packed text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a>(&'a str);
+pub(super) struct Fields<'a> {
+    rest: &'a str,
+    /// What fields may refer to; found on the way in a whole person.
+    first_uri: Option<&'a str>,
+    first_epid: Option<&'a str>,
+    is_resolved: bool,
+}
 
 impl<'a> Fields<'a> {
+    /// Of a whole person, or of what refers to nothing; references are resolved.
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { is_resolved: true, ..Self::raw(text) }
+    }
+
+    /// As they stand there.
+    fn raw(text: &'a str) -> Self {
+        Self { rest: text, first_uri: None, first_epid: None, is_resolved: false }
+    }
+
     /// What was not walked over yet.
     fn rest(self) -> &'a str {
-        self.0
+        self.rest
+    }
+
+    fn resolved(&mut self, field: u8, value: &'a str) -> (u8, &'a str) {
+        match field {
+            field::ENDPOINT_URI => self.first_uri = self.first_uri.or(Some(value)),
+            field::EPID => self.first_epid = self.first_epid.or(Some(value)),
+            field::SAME_URI => return (field::ENDPOINT_URI, self.first_uri.unwrap_or_default()),
+            field::SAME_EPID => return (field::EPID, self.first_epid.unwrap_or_default()),
+            _ => {}
+        }
+        (field, value)
     }
 }
 
@@ -1032,7 +1127,7 @@ impl<'a> Iterator for Fields<'a> {
     type Item = (u8, &'a str);
 
     fn next(&mut self) -> Option<(u8, &'a str)> {
-        let bytes = self.0.as_bytes();
+        let bytes = self.rest.as_bytes();
         let field = *bytes.first()?;
         let (mut length, mut shift, mut at) = (0usize, 0, 1);
         loop {
@@ -1044,25 +1139,44 @@ impl<'a> Iterator for Fields<'a> {
                 break;
             }
         }
-        let value = self.0.get(at..at + length)?;
-        self.0 = self.0.get(at + length..)?;
-        Some((field, value))
+        let value = self.rest.get(at..at + length)?;
+        self.rest = self.rest.get(at + length..)?;
+        Some(if self.is_resolved { self.resolved(field, value) } else { (field, value) })
     }
 }
 
 /// The fields of a person as bytes, for who writes all of them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FieldBytes<'a>(&'a [u8]);
+pub(super) struct FieldBytes<'a> {
+    rest: &'a [u8],
+    /// What fields may refer to.
+    first_uri: Option<&'a [u8]>,
+    first_epid: Option<&'a [u8]>,
+}
 
 impl<'a> FieldBytes<'a> {
     pub(super) fn of(person: &'a Person) -> Self {
-        Self(person.0.as_bytes())
+        Self { rest: person.0.as_bytes(), first_uri: None, first_epid: None }
     }
 
-    /// The field that comes next.
+    /// The field that comes next; of one that refers to another, its own letter.
     #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
-        self.0.first().copied()
+        self.rest.first().copied()
+    }
+
+    /// The GRUU that is the value of a field.
+    #[inline]
+    pub(super) fn uri(&mut self, field: u8, value: &'a [u8]) -> &'a [u8] {
+        let first = *self.first_uri.get_or_insert(value);
+        if field == field::SAME_URI { first } else { value }
+    }
+
+    /// The epid that is the value of a field.
+    #[inline]
+    pub(super) fn epid(&mut self, field: u8, value: &'a [u8]) -> &'a [u8] {
+        let first = *self.first_epid.get_or_insert(value);
+        if field == field::SAME_EPID { first } else { value }
     }
 
     /// The next field, if it is one of those.
@@ -1072,7 +1186,7 @@ impl<'a> FieldBytes<'a> {
     }
 
     fn next_long(&mut self) -> Option<(u8, &'a [u8])> {
-        let mut rest = self.0;
+        let mut rest = self.rest;
         let field = *rest.split_off_first()?;
         let (mut length, mut shift) = (0usize, 0);
         loop {
@@ -1084,7 +1198,7 @@ impl<'a> FieldBytes<'a> {
             }
         }
         let (value, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
+        self.rest = rest;
         Some((field, value))
     }
 }
@@ -1094,10 +1208,10 @@ impl<'a> Iterator for FieldBytes<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        match *self.0 {
+        match *self.rest {
             [field, length, ref rest @ ..] if length < 64 => {
                 let (value, rest) = rest.split_at_checked(usize::from(length))?;
-                self.0 = rest;
+                self.rest = rest;
                 Some((field, value))
             }
             _ => self.next_long(),
@@ -1115,7 +1229,7 @@ impl<'a> Iterator for Groups<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let mut fields = Fields(self.rest);
+        let mut fields = Fields::raw(self.rest);
         let start = loop {
             let here = fields.rest();
             if fields.next()?.0 == self.begin {

@@ -274,16 +274,9 @@ impl<'a> PeopleReader<'a> {
         if let Some(session_type) = session_type {
             self.packer.put_word::<SessionType>(field::SESSION_TYPE, trim(&session_type));
         }
-        let rest = [
-            (field::ENDPOINT_URI, &endpoint_uri),
-            (field::EPID, &epid),
-            (field::REFER_TO_URI, &refer_to_uri),
-        ];
-        for (field, value) in rest {
-            if let Some(value) = value {
-                self.packer.put(field, value);
-            }
-        }
+        endpoint_uri.iter().for_each(|uri| self.packer.put_uri(uri));
+        epid.iter().for_each(|epid| self.packer.put_epid(epid));
+        refer_to_uri.iter().for_each(|uri| self.packer.put(field::REFER_TO_URI, uri));
         while let Some(found) = self.next_child(tokens, Level::Endpoint)? {
             match found.key {
                 (Ns::Info, b"status") => {
@@ -307,7 +300,7 @@ impl<'a> PeopleReader<'a> {
                 (Ns::InfoExt, b"clientInfo") => self.client_info(tokens)?,
                 // Attributes here; others may write elements.
                 (Ns::InfoExt, b"endpoint-uri") if endpoint_uri.is_none() => {
-                    self.packer.put(field::ENDPOINT_URI, trim(&text(tokens)?));
+                    self.packer.put_uri(trim(&text(tokens)?));
                 }
                 (Ns::InfoExt, b"refer-to-uri") if refer_to_uri.is_none() => {
                     self.packer.put(field::REFER_TO_URI, trim(&text(tokens)?));

@@ -237,7 +237,11 @@ fn write_endpoint(out: &mut Vec<u8>, entity: &[u8], fields: &mut FieldBytes<'_>,
     }) {
         match field {
             field::SESSION_TYPE => write_word(out, field, value, words),
-            field::ENDPOINT_URI | field::EPID | field::REFER_TO_URI => write_attribute(out, field, value),
+            field::ENDPOINT_URI | field::SAME_URI => {
+                write_attribute(out, field::ENDPOINT_URI, fields.uri(field, value));
+            }
+            field::EPID | field::SAME_EPID => write_attribute(out, field::EPID, fields.epid(field, value)),
+            field::REFER_TO_URI => write_attribute(out, field, value),
             _ => {}
         }
     }

@@ -219,6 +219,15 @@ proptest! {
         prop_assert_eq!(RosterDocument::parse(&bytes, &Limits::default()), Ok(plain.into()));
     }
 
+    /// Who writes a person walks over all of it, and finds what the accessors find.
+    #[test]
+    fn people_are_written_as_they_are(users in vec(user(), 0..4)) {
+        let mut info = ConferenceInfo { version: Some(1), ..ConferenceInfo::new(CONFERENCE) };
+        info.users = Some(Users::full(users));
+        let Applied::Changed(roster, _) = Roster::default().apply(&info.into(), true) else { panic!("a full one") };
+        prop_assert_eq!(roster.write(), ConferenceInfo { state: State::Full, ..roster.to_info() }.write());
+    }
+
     /// A person holds what was put into it, and equal people are equal whatever the order in which they were told.
     #[test]
     fn people_hold_their_values(user in user()) {
