@@ -87,14 +87,19 @@ mod tests {
 
     use super::*;
     use crate::endpoint::keys::Keys;
+    use crate::test_util::request;
 
     /// Numbers stay those of their transactions when others have ended; ends are in order.
     #[test]
     fn numbers_and_ends() {
         let (keys, start) = (Keys::default(), Instant::now());
         let mut queue = FinishedQueue::default();
+        let asked = |n: u64| {
+            let fixed = "From: <sip:a@b>;tag=1\nTo: <sip:c@d>\nCall-ID: x\nCSeq: 1 OPTIONS";
+            request(&format!("OPTIONS sip:c@d SIP/2.0\nVia: SIP/2.0/UDP h;branch=z9hG4bK{n}\n{fixed}"))
+        };
         let one = |n: u64, after| Finished {
-            key: keys.of_dialog(&n.to_string(), "", ""),
+            key: keys.of(&asked(n)),
             merge_key: None,
             flow: FlowId::new(n),
             last: Bytes::new(),

@@ -112,17 +112,16 @@ impl Keys {
         self.with_method(request, &Method::Invite)
     }
 
-    /// The key of a dialog, named as we see it.
-    pub(super) fn of_dialog(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> Key {
+    /// What an INVITE that was answered with this To tag, and the ACK of its answer, have in common: dialog and CSeq. Clients
+    /// without branches number their ACK as they like: there it is the dialog alone.
+    pub(super) fn of_ack(&self, request: &Request, to_tag: &str) -> Key {
         let mut name = Name::from_slice(b"D");
-        [call_id, local_tag, remote_tag].into_iter().for_each(|part| push(&mut name, part));
+        let from_tag = request.from().tag().unwrap_or_default();
+        [request.call_id(), to_tag, from_tag].into_iter().for_each(|part| push(&mut name, part));
+        if request.via().has_rfc3261_branch() {
+            name.extend_from_slice(&request.cseq().number.to_be_bytes());
+        }
         self.hash(&name)
-    }
-
-    /// The key of the dialog that this request says it belongs to.
-    pub(super) fn of_dialog_of(&self, request: &Request) -> Option<Key> {
-        let local_tag = request.to().tag()?;
-        Some(self.of_dialog(request.call_id(), local_tag, request.from().tag().unwrap_or_default()))
     }
 
     /// What two requests have in common that are one request on two ways (RFC 3261 section 8.2.2.2); `None` inside a dialog.

@@ -71,7 +71,7 @@ pub struct Endpoint {
     server_keys: KeyMap<Place>,
     /// The server transactions of requests outside of dialogs; empty unless merged requests are refused.
     merge_keys: KeyMap<Key>,
-    /// The INVITE server transaction whose final response waits for an ACK in this dialog.
+    /// The INVITE server transaction whose final response waits for an ACK with this number in this dialog.
     ack_keys: KeyMap<u64>,
     timers: Timers,
     transmits: VecDeque<Transmit>,

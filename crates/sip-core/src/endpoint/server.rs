@@ -243,7 +243,8 @@ impl Endpoint {
     pub(super) fn receive_ack(&mut self, flow: FlowId, request: Request, now: Instant) {
         let place = self.server_keys.get(&self.keys.of_invite(&request)).copied();
         let by_key = place.and_then(Place::id);
-        let by_dialog = self.keys.of_dialog_of(&request).and_then(|key| self.ack_keys.get(&key).copied());
+        let key = request.to().tag().map(|tag| self.keys.of_ack(&request, tag));
+        let by_dialog = key.and_then(|key| self.ack_keys.get(&key).copied());
         // A client without branches numbers its ACK as it likes: there the dialog, with our tag in it, is surer.
         let has_branch = request.via().has_rfc3261_branch();
         let found = if has_branch { by_key.or(by_dialog) } else { by_dialog.or(by_key) };
@@ -370,8 +371,7 @@ impl Endpoint {
             server.forwarded = duty == AckDuty::Elsewhere;
             if let (Machine::Invite(_), Some(request), Some(to)) = (&server.machine, request, draft.to_addr())
             {
-                let remote_tag = request.from().tag().unwrap_or_default();
-                let key = to.tag().map(|tag| self.keys.of_dialog(request.call_id(), tag, remote_tag));
+                let key = to.tag().map(|tag| self.keys.of_ack(&request, tag));
                 server.ack_key = key;
                 self.ack_keys.extend(key.map(|key| (key, id)));
             }

@@ -566,6 +566,32 @@ fn ack_of_an_earlier_2xx_does_not_confirm_a_failure() {
     assert_eq!(rig.sent_response().status(), 491);
 }
 
+/// RFC 3261 section 13.3.1.4: an ACK is for the 2xx with its number, whatever else the dialog was answered.
+#[test]
+fn ack_stops_the_2xx_with_its_number() {
+    // The copy of an old ACK does not stop the 2xx of the next INVITE.
+    let mut rig = Rig::new(TransportKind::Udp);
+    rig.receive(&incoming("INVITE", ";branch=z9hG4bK1", 5, ";tag=b1"));
+    let (tx, request) = rig.request_event();
+    rig.endpoint.respond(tx, ResponseDraft::to(&request, 200), rig.now);
+    rig.sent_response();
+    rig.receive(&incoming("ACK", ";branch=z9hG4bK0", 4, ";tag=b1"));
+    assert!(matches!(rig.event(), Event::Oneway { .. }));
+    rig.until(ms(500));
+    assert_eq!(rig.sent_response().status(), 200);
+    // An INVITE that is refused while the ACK of the one before is on its way does not hide it.
+    rig.receive(&incoming("INVITE", ";branch=z9hG4bK2", 6, ";tag=b1"));
+    let (tx, request) = rig.request_event();
+    rig.endpoint.respond(tx, ResponseDraft::to(&request, 491), rig.now);
+    rig.sent_response();
+    rig.receive(&incoming("ACK", ";branch=z9hG4bK2", 6, ";tag=b1"));
+    rig.receive(&incoming("ACK", ";branch=z9hG4bK3", 5, ";tag=b1"));
+    assert!(matches!(rig.event(), Event::Oneway { .. }));
+    rig.until(ms(40_000));
+    rig.quiet();
+    assert_eq!(rig.endpoint.counters().missing_acks, 0);
+}
+
 /// Nobody acknowledges the 2xx: the user hears of it at 64*T1, also over TCP; a forwarded 2xx is not our business.
 #[test]
 fn missing_ack_is_told() {
