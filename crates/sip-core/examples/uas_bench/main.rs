@@ -3,10 +3,12 @@
 //! - `answer udp|tcp`: the least work on the same bytes. No state, no transaction: five lines of each request are copied into
 //!   a 200. What this costs is the kernel's share.
 //! - `busy MICROSECONDS ADDRESS…`: the example `uas`, whose application computes for so long for each new dialog.
+//! - `call udp|tcp ADDRESS in-flight|per-second N WARM-UP-MS MS`: calls, and prints what became of them (`caller`).
 //! - `memory dialogs|transactions|calls N`: the growth of the resident memory for N of them, in virtual time.
 
+mod caller;
 #[expect(dead_code, reason = "its main function is another program's")]
-#[path = "uas.rs"]
+#[path = "../uas.rs"]
 mod uas;
 
 use std::io::{Read as _, Write as _};
@@ -29,9 +31,18 @@ fn main() -> Result<(), Failure> {
         ["answer", "udp"] => answer_datagrams(),
         ["answer", "tcp"] => answer_stream(),
         ["busy", micros, ref listen @ ..] => busy(Duration::from_micros(micros.parse()?), listen),
+        ["call", proto, addr, how, n, warm_up, time] => {
+            let load = match how {
+                "in-flight" => caller::Load::InFlight(n.parse()?),
+                _ => caller::Load::PerSecond(n.parse()?),
+            };
+            let ms = |text: &str| text.parse().map(Duration::from_millis);
+            caller::call(proto, addr.parse()?, load, [ms(warm_up)?, ms(time)?])
+        }
         ["memory", what, n] => memory(what, n.parse()?),
         _ => {
-            Err("uas_bench answer udp|tcp | busy MICROSECONDS ADDRESS… | memory dialogs|transactions|calls N"
+            Err("uas_bench answer udp|tcp | busy MICROSECONDS ADDRESS… | call udp|tcp ADDRESS in-flight|per-second N WARM-UP-MS MS | \
+                 memory dialogs|transactions|calls N"
                 .into())
         }
     }
