@@ -115,7 +115,13 @@ impl Redaction {
             };
             match treatment {
                 Treatment::Whole => hide(head, value),
-                Treatment::Proof => hide_parameters(head, value),
+                Treatment::Proof => match secret_of(&head[value.clone()]) {
+                    None => hide_parameters(head, value),
+                    Some(from) => {
+                        hide(head, value.start + from..value.end);
+                        treatment = Treatment::Whole;
+                    }
+                },
                 Treatment::Plain if self.people => hide_people(head, value),
                 Treatment::Plain => {}
             }
@@ -184,20 +190,36 @@ fn hide(bytes: &mut [u8], range: Range<usize>) {
     }
 }
 
+/// Where the secret begins in a proof that is no list of parameters, as of `Basic` and `Bearer`: behind its scheme.
+fn secret_of(value: &[u8]) -> Option<usize> {
+    const WITH_PARAMETERS: [&[u8]; 4] = [b"digest", b"ntlm", b"kerberos", b"tls-dsk"];
+    let start = value.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let end = value[start..].iter().position(u8::is_ascii_whitespace).map(|length| start + length)?;
+    let scheme = &value[start..end];
+    let parameters = WITH_PARAMETERS.iter().any(|known| known.eq_ignore_ascii_case(scheme));
+    // A parameter at once: `Authentication-Info`, or a line that goes on.
+    let bare = memchr(b'=', scheme).is_some() || value[end..].trim_ascii_start().starts_with(b"=");
+    (!parameters && !bare).then_some(end)
+}
+
 /// Hides the values of the parameters of a challenge or proof, but for those that tell nothing.
 fn hide_parameters(bytes: &mut [u8], value: Range<usize>) {
     let mut at = value.start;
     while let Some(equals) = memchr(b'=', &bytes[at..value.end]).map(|found| at + found) {
-        let name_start = bytes[at..equals]
+        // White space may stand around the sign (RFC 3261 section 25.1).
+        let name_end = at + bytes[at..equals].trim_ascii_end().len();
+        let name_start = bytes[at..name_end]
             .iter()
             .rposition(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'-' || *byte == b'*'))
             .map_or(at, |found| at + found + 1);
-        let name = String::from_utf8_lossy(&bytes[name_start..equals]).to_ascii_lowercase();
-        let end = end_of_value(bytes, equals + 1, value.end);
+        let name = String::from_utf8_lossy(&bytes[name_start..name_end]).to_ascii_lowercase();
+        let rest = &bytes[equals + 1..value.end];
+        let start = value.end - rest.trim_ascii_start().len();
+        let end = end_of_value(bytes, start, value.end);
         if !HARMLESS.contains(&name.as_str()) {
-            let quoted = bytes.get(equals + 1) == Some(&b'"');
-            let inner_end = if quoted && end > equals + 2 && bytes[end - 1] == b'"' { end - 1 } else { end };
-            hide(bytes, (equals + 1 + usize::from(quoted)).min(inner_end)..inner_end);
+            let quoted = start < value.end && bytes[start] == b'"';
+            let inner_end = if quoted && end > start + 1 && bytes[end - 1] == b'"' { end - 1 } else { end };
+            hide(bytes, (start + usize::from(quoted)).min(inner_end)..inner_end);
         }
         at = end;
     }
@@ -307,6 +329,11 @@ mod tests {
             ("Digest response=00ff,cnonce=\"ab", "Digest response=xxxx,cnonce=\"xx"),
             ("Digest response=\"", "Digest response=\""),
             ("Digest =,=", "Digest =,="),
+            ("Digest realm = \"a\", response = \"00ff\"", "Digest realm = \"a\", response = \"xxxx\""),
+            ("Basic Ym9iOnB3==", "Basic xxxxxxxxxx"),
+            ("bearer eyJh.bGci,OiJ", "bearer xxxxxxxxxxxxx"),
+            ("nextnonce=\"ab\", qop=auth", "nextnonce=\"xx\", qop=auth"),
+            ("nextnonce = \"ab\"", "nextnonce = \"xx\""),
         ];
         for (value, expected) in cases {
             for name in ["Authorization", "PROXY-AUTHORIZATION", "WWW-Authenticate ", "Authentication-Info"] {
@@ -322,6 +349,8 @@ mod tests {
     fn folded_proof() {
         let raw = "BYE sip:a SIP/2.0\r\nAuthorization: Digest realm=\"a\",\r\n response=\"00ff\"\r\n\r\n";
         assert!(shown(&Redaction::default(), raw).contains(" response=\"xxxx\"\r\n"));
+        let raw = "BYE sip:a SIP/2.0\r\nAuthorization: Basic Ym9i\r\n OnB3\r\nX: y\r\n\r\n";
+        assert!(shown(&Redaction::default(), raw).contains(": Basic xxxx\r\n xxxx\r\nX: y\r\n"));
     }
 
     /// People are hidden wherever an address stands; hosts and parameters stay.
