@@ -64,7 +64,7 @@ pub use event::{
     Again, Cause, EarlyId, InviteEvent, InviteId, InviteState, Refused, Reliable, RequestId,
     SubscriptionCause, SubscriptionEvent, SubscriptionId, UsageEvent,
 };
-pub use proof::Proofs;
+pub use proof::{OnlyAt, Proofs};
 pub use store::{DialogUsages, Restored, StoredInvite, StoredSession, StoredSubscription};
 pub use subscription::SubscriptionInfo;
 
@@ -355,7 +355,7 @@ impl Usages {
         response: Response,
         cx: &mut Cx<'_>,
     ) -> Option<Event> {
-        if self.proves(tx, &response, cx) {
+        if self.proves(tx, flow, &response, cx) {
             return None;
         }
         if self.attempts.contains_key(&tx) {

@@ -14,7 +14,7 @@ impl Usages {
     /// Accepts a subscription: 200, and the first NOTIFY with this payload.
     ///
     /// - `state`: `Active`, or `Pending` while somebody has to be asked.
-    /// - `granted_s`: less than what was asked for; `None` grants that.
+    /// - `granted_s`: less than what was asked for, also at refreshes; `None` grants that.
     ///
     /// # Errors
     ///
@@ -34,7 +34,8 @@ impl Usages {
         let cx = &mut Cx { ep, now };
         let (own, key) = self.notifier_mut(id).ok_or(Refused::NoSuchUsage)?;
         let (tx, request) = own.asked.take().ok_or(Refused::WrongState)?;
-        own.granted_s = granted_s.map_or(own.granted_s, |granted| granted.min(own.granted_s));
+        own.most_s = granted_s.unwrap_or(u32::MAX);
+        own.granted_s = own.granted_s.min(own.most_s);
         own.state = state;
         let granted = own.granted_s;
         own.expires_at = Some(now + Duration::from_secs(u64::from(granted)));
@@ -196,6 +197,7 @@ impl Usages {
             asked: Some((tx, request.clone())),
             state: SubState::Pending,
             granted_s: expires_s,
+            most_s: u32::MAX,
             expires_at: Some(cx.now + self.config.ring_within.min(cx.ep.config().answer_within * 9 / 10)),
             notifying: false,
             queue: VecDeque::new(),
@@ -222,6 +224,7 @@ impl Usages {
         if own.asked.is_some() {
             return cx.respond(tx, ResponseDraft::to(&request, 500).header("Retry-After", "1"));
         }
+        let expires_s = expires_s.min(own.most_s);
         own.granted_s = expires_s;
         own.expires_at = Some(cx.now + Duration::from_secs(u64::from(expires_s)));
         let Some(key) = key else { return };

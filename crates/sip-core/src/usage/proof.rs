@@ -17,6 +17,12 @@ const PROOF_HEADERS: [&str; 2] = ["Authorization", "Proxy-Authorization"];
 
 /// Answers challenges.
 pub trait Proofs: Send {
+    /// Whether who sends on this flow may be answered at all. By default anybody may: a challenge of a server behind our proxy
+    /// comes on the proxy's flow. [`OnlyAt`] is stricter.
+    fn trusts(&self, _flow: FlowId, _endpoint: &Endpoint) -> bool {
+        true
+    }
+
     /// Adds to the draft what this 401 or 407 asks for; `false`: the challenge is not to be answered.
     fn answer(&mut self, response: &Response, draft: &mut RequestDraft, ids: &mut dyn IdSource) -> bool;
 }
@@ -29,6 +35,44 @@ impl Proofs for DigestClient {
             self.learn(kind, challenge);
         }
         any && !self.authorize(draft, ids).is_empty()
+    }
+}
+
+/// Proofs for some servers alone: a challenge from elsewhere is a refusal like any other, whatever realm it claims.
+#[derive(Debug)]
+pub struct OnlyAt<P> {
+    proofs: P,
+    servers: Vec<Target>,
+}
+
+impl<P: Proofs> OnlyAt<P> {
+    /// Answers only what comes from these: an address with its transport, or over TLS a server that proved its name.
+    pub fn new(proofs: P, servers: impl IntoIterator<Item = Target>) -> Self {
+        Self { proofs, servers: servers.into_iter().collect() }
+    }
+}
+
+impl<P: Proofs> Proofs for OnlyAt<P> {
+    fn trusts(&self, flow: FlowId, endpoint: &Endpoint) -> bool {
+        let Some(info) = endpoint.flow_info(flow) else { return false };
+        let proved = |name: &crate::PeerName| endpoint.peer(flow).is_some_and(|peer| peer.proves(name));
+        self.servers.iter().any(|server| match server {
+            Target::Flow(own) => *own == flow,
+            Target::Server { addr, name } => {
+                info.transport == TransportKind::Tls && info.remote == *addr && proved(name)
+            }
+            Target::Address { transport, addr } => {
+                // What is too large for UDP goes to the same server over TCP.
+                let same = info.transport == *transport
+                    || (*transport, info.transport) == (TransportKind::Udp, TransportKind::Tcp);
+                let named = info.transport != TransportKind::Tls || proved(&addr.ip().into());
+                same && named && info.remote == *addr
+            }
+        }) && self.proofs.trusts(flow, endpoint)
+    }
+
+    fn answer(&mut self, response: &Response, draft: &mut RequestDraft, ids: &mut dyn IdSource) -> bool {
+        self.proofs.answer(response, draft, ids)
     }
 }
 
@@ -66,7 +110,7 @@ impl Challenges {
 
 impl Usages {
     /// Answers challenges by these proofs, e.g. a [`DigestClient`]: the password is used for its realms only, wherever the
-    /// challenge comes from.
+    /// challenge comes from; in [`OnlyAt`], at its servers only.
     #[must_use]
     pub fn with_proofs(mut self, proofs: Box<dyn Proofs>) -> Self {
         self.challenges.proofs = Some(proofs);
@@ -90,8 +134,15 @@ impl Usages {
     }
 
     /// Whether a challenge was answered: the request goes on under another transaction.
-    pub(super) fn proves(&mut self, tx: ClientTransactionId, response: &Response, cx: &mut Cx<'_>) -> bool {
-        if !matches!(response.status(), 401 | 407) || self.challenges.proofs.is_none() {
+    pub(super) fn proves(
+        &mut self,
+        tx: ClientTransactionId,
+        flow: FlowId,
+        response: &Response,
+        cx: &mut Cx<'_>,
+    ) -> bool {
+        let trusts = |proofs: &Box<dyn Proofs>| proofs.trusts(flow, cx.ep);
+        if !matches!(response.status(), 401 | 407) || !self.challenges.proofs.as_ref().is_some_and(trusts) {
             return false;
         }
         let of_invite = self.attempts.get(&tx).map(Attempt::challenged);

@@ -227,6 +227,7 @@ impl StoredSubscription {
                 asked: None,
                 state,
                 granted_s: self.expires_s.min(config.max_expires_s),
+                most_s: u32::MAX,
                 expires_at,
                 notifying: false,
                 queue: VecDeque::new(),

@@ -61,6 +61,8 @@ pub(super) struct Notifier {
     pub(super) state: SubState,
     /// The seconds granted.
     pub(super) granted_s: u32,
+    /// The most that the user grants.
+    pub(super) most_s: u32,
     pub(super) expires_at: Option<Instant>,
     /// A NOTIFY is under way; the others wait.
     pub(super) notifying: bool,

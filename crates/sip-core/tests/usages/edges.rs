@@ -318,3 +318,20 @@ fn restored_subscription_keeps_its_headers() {
         matches!(event, UsageEvent::Subscription(SubscriptionEvent::Accepted { id: of, .. }) if *of == id)
     }));
 }
+
+/// RFC 6665 section 4.2.1.1: what the user grants at most, it grants at refreshes, too.
+#[test]
+fn granted_time_holds_for_refreshes() {
+    let mut net = Net::new(1);
+    let draft = Net::draft(Method::Subscribe, uri(B)).header("Event", "presence").header("Expires", "3600");
+    let a = net.on(A, |u, ep, now| u.subscribe(draft, Net::to(addr(B)), ep, now).unwrap());
+    net.settle();
+    let b = net.subscriber(B);
+    net.on(B, |u, ep, now| {
+        u.accept_subscription(b, SubState::Active, Some(300), Payload::none(), ep, now).unwrap();
+    });
+    net.settle();
+    net.on(A, |u, ep, now| u.refresh(a, Some(1800), ep, now).unwrap());
+    net.settle();
+    assert_eq!(net.told(A), ["accepted 300", "notified active", "accepted 300"]);
+}

@@ -1,6 +1,7 @@
 //! Challenges: the same request again, with a proof (RFC 3261 section 22).
 
 use sip_core::auth::{Credentials, DigestClient};
+use sip_core::usage::OnlyAt;
 use sip_core::{InviteEvent, Method, Payload, Request, UsageEvent, Usages};
 
 use crate::net::*;
@@ -120,5 +121,22 @@ fn challenged_subscribe() {
         });
         net.settle();
         assert_eq!(net.told(A), ["accepted 600", "notified active"]);
+    }
+}
+
+/// The password is said to its own server; whoever else asks gets nothing.
+#[test]
+fn only_at_its_servers() {
+    for (server, proves) in [(addr(B), true), (addr(C), false)] {
+        let mut net = Net::new(1);
+        let config = net.nodes[A].usages.config().clone();
+        let client = DigestClient::new(Credentials::new("alice", "secret", "x"));
+        let proofs = OnlyAt::new(client, [Net::to(server)]);
+        net.nodes[A].usages = Usages::new(config).with_proofs(Box::new(proofs));
+        net.call();
+        let b = net.incoming(B);
+        net.on(B, |u, ep, now| u.reject(b, 401, challenge("WWW-Authenticate"), ep, now).unwrap());
+        net.settle();
+        assert_eq!(net.wire().contains(&"A>B INVITE 2".to_owned()), proves, "{server}");
     }
 }
