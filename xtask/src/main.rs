@@ -9,6 +9,7 @@ mod checks;
 mod interop;
 mod interop_xml;
 mod licences;
+mod picture;
 mod shell;
 mod sources;
 mod tests;
@@ -24,7 +25,9 @@ cargo xtask COMMAND
   test-interop  SIPp, Kamailio and baresip against the pool, `reconvene join` and sip-core's agent, over UDP, TCP and TLS,
                 read by Wireshark's dissector (installs what is missing); with a WORD the cases that have it in their name
   test-xml      libxml2 reads what c3p writes, under schemas of RFC 4575 and of C3P (installs what is missing)
-  transitions   for every numbered transition its row, its `cross` site and its tests
+  transitions   for every numbered transition its row, the lines that cross it and its tests; and whether the picture
+                in docs/recovery.md is the table's
+  picture       draws the table of transitions into docs/recovery.md
   bench WHAT    what the code costs beside its limit and its peers: sip, all; --json for one object
   ci            fmt, clippy and rustdoc without warnings, licences and dependencies, rules of the cores
 ";
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         "test-interop" => interop::run(std::env::args().nth(2).as_deref()),
         "test-xml" => interop_xml::run(),
         "transitions" => transitions::run(),
+        "picture" => picture::run(),
         "ci" => checks::run(),
         "bench" => return bench::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         _ => {
