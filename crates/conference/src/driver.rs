@@ -155,6 +155,7 @@ impl Driver {
     fn look_up(&mut self) {
         let (Some(uri), Some(lookup)) = (self.core.poll_lookup(), &self.lookup) else { return };
         if self.looking.is_empty() {
+            tracing::debug!("the servers are looked up");
             let lookup = Arc::clone(lookup);
             self.looking.spawn(async move { lookup.find(&uri).await });
         }

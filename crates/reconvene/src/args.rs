@@ -4,12 +4,14 @@
 //! an error that says so, never a silent no-op.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use c3p::McuType;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use reconvene::lookup::Server;
 use sip_core::ListenAddr;
 
 /// Conferences that keep their meetings through failures.
@@ -75,6 +77,20 @@ pub(crate) struct DemoOptions {
     pub(crate) outage: Span,
 }
 
+/// TLS of who listens and connects.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct TlsOptions {
+    /// For addresses over TLS: our certificate as PEM, then those of its issuers; it has to name those addresses
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of that certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Whose certificates to trust when connecting over TLS, as PEM [default: the one of --tls-cert]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+}
+
 /// What `pool` takes.
 #[derive(Debug, Args)]
 pub(crate) struct PoolOptions {
@@ -111,6 +127,11 @@ pub(crate) struct PoolOptions {
     /// Run everything as tasks of this one process instead
     #[arg(long)]
     pub(crate) in_process: bool,
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
+    /// Write what crosses the sockets to a file (pcap), passwords hidden; each node's name is put into its own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capture: Option<PathBuf>,
     #[arg(long, value_name = "HOST:PORT", hide = true)]
     pub(crate) dashboard: Option<String>,
     #[arg(long, value_name = "HOST:PORT", hide = true)]
@@ -120,21 +141,26 @@ pub(crate) struct PoolOptions {
 /// Who a client is and where its servers are.
 #[derive(Debug, Args)]
 pub(crate) struct ClientOptions {
-    /// A server to use; repeat it for more, in order of preference
+    /// A server to use (udp, tcp or tls); repeat it for more, in order of preference
     #[arg(long, value_name = "TRANSPORT:HOST:PORT")]
-    pub(crate) server: Vec<ListenAddr>,
+    pub(crate) server: Vec<Server>,
     /// Your address
     #[arg(long = "as", value_name = "SIP-URI", default_value = "sip:alice@example.com")]
     pub(crate) identity: String,
     /// Your name as others see it
     #[arg(long, value_name = "NAME")]
     pub(crate) display_name: Option<String>,
-    #[arg(long, value_name = "NAME", hide = true, conflicts_with = "server")]
+    /// Find the servers of this domain instead, by its DNS records (RFC 3263)
+    #[arg(long, value_name = "NAME", conflicts_with = "server")]
     pub(crate) domain: Option<String>,
+    /// Ask this name server about --domain, not the system's
+    #[arg(long, value_name = "ADDRESS:PORT", hide = true)]
+    pub(crate) dns: Vec<SocketAddr>,
     /// Read your password from the first line of this file [default: the variable RECONVENE_PASSWORD, if set]
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// Whose certificates to trust over TLS, as PEM: that of the server itself, or of its issuer
+    #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
 }
 
@@ -171,6 +197,9 @@ pub(crate) struct JoinOptions {
     /// Join without registering; a broken route can then be healed from this side only
     #[arg(long)]
     pub(crate) no_register: bool,
+    /// Write what crosses the sockets to a file (pcap), passwords hidden
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capture: Option<PathBuf>,
     #[arg(long, value_name = "once", default_value = "once", hide = true)]
     pub(crate) reconnect: String,
     #[arg(long, value_name = "URL", hide = true)]
@@ -190,6 +219,11 @@ pub(crate) struct HopOptions {
     /// Where to send what belongs to the pool; repeat it for more, in order of preference
     #[arg(long, value_name = "TRANSPORT:HOST:PORT", required = true)]
     pub(crate) next: Vec<ListenAddr>,
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
+    /// Write what crosses the sockets to a file (pcap), passwords hidden
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capture: Option<PathBuf>,
 }
 
 /// What one process of a pool is told; see `supervisor::NodeSpec`.
@@ -213,6 +247,11 @@ pub(crate) struct NodeOptions {
     /// Of a pool with users; its key comes in the environment
     #[arg(long)]
     pub(crate) users: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
+    /// This node's own file
+    #[arg(long)]
+    pub(crate) capture: Option<PathBuf>,
     /// Remove the directory of the store if the supervisor dies
     #[arg(long)]
     pub(crate) temporary: bool,

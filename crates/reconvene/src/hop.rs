@@ -17,10 +17,12 @@ const LINES_AHEAD: usize = 16;
 ///
 /// # Errors
 ///
-/// It cannot listen.
+/// It cannot listen, or the files of TLS cannot be used.
 pub(crate) async fn run(options: HopOptions, output: &Output) -> Result<(), Failure> {
+    options.tls.check(&options.listen, &options.next)?;
     let mut signals = StopSignals::listen()?;
-    let spec = NodeSpec::hop("hop1".to_owned(), options.listen, options.next);
+    let mut spec = NodeSpec::hop("hop1".to_owned(), options.listen, options.next);
+    (spec.tls, spec.capture) = (options.tls, options.capture);
     let (lines, mut said) = mpsc::channel(LINES_AHEAD);
     let print = async {
         while let Some(line) = said.recv().await {

@@ -1,7 +1,7 @@
 //! Conferences that keep their meetings through failures: the facade library.
 //!
 //! One dependency with everything an application needs: an [`Endpoint`], its [`Conference`]s, their [`Event`]s, and the
-//! vocabulary of the session. The crates behind it can be used one by one: [`conference`] (the session), [`mcu`] (one
+//! vocabulary of the session; [`lookup`] finds servers by name. The crates behind it can be used one by one: [`conference`] (the session), [`mcu`] (one
 //! modality), [`c3p`] (the documents).
 //!
 //! The `reconvene` command is built from the same crate; `reconvene demo` shows all of it.
@@ -48,6 +48,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod lookup;
+
 pub use c3p;
 pub use c3p::McuType;
 pub use conference;
@@ -58,8 +60,8 @@ pub use conference::session::{
     TransitionId,
 };
 pub use conference::{
-    Conference, Endpoint, EndpointConfig, Events, JoinOptions, Operation, ScheduleOptions, Scheduled,
-    StartError,
+    Conference, Endpoint, EndpointConfig, Events, JoinOptions, Lookup, LookupError, Operation,
+    ScheduleOptions, Scheduled, StartError,
 };
 pub use mcu;
 pub use mcu::{CallState, McuSessionState, McuTransition};

@@ -5,6 +5,7 @@
 //! Not here: protocol logic. The subcommands are thin users of the library crates.
 
 mod args;
+mod capture;
 mod client;
 mod config;
 mod demo;
@@ -19,6 +20,7 @@ mod node;
 mod output;
 mod pool;
 mod schedule;
+mod security;
 mod signals;
 mod stdin;
 mod supervisor;

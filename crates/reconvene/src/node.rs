@@ -12,11 +12,14 @@ use focus::mcu::McuConfig;
 use focus::node::{Stopped, run_front_end, run_hop, run_mcu};
 use focus::report::NodeReport;
 use focus::store::{MemoryStore, PoolStore, SqliteStore};
+use sip_core::TransportConfig;
 use tokio::sync::mpsc;
 
 use crate::args::{NodeKind, NodeOptions, StoreChoice};
+use crate::capture;
 use crate::event::ConferenceChange;
 use crate::failure::{Failure, chain};
+use crate::security;
 use crate::signals::StopSignals;
 use crate::stdin;
 use crate::supervisor::{NodeLine, NodeSpec};
@@ -149,6 +152,8 @@ fn spec(options: NodeOptions) -> Result<NodeSpec, Failure> {
         store: options.store,
         domain: options.domain,
         temporary: options.temporary,
+        tls: options.tls,
+        capture: options.capture,
     })
 }
 
@@ -189,6 +194,9 @@ pub(crate) async fn serve(
             Ok(())
         }
         Err(error) => {
+            if let Some(failure) = security::wrong_settings(&error) {
+                return Err(failure);
+            }
             let listen: Vec<String> = spec.listen.iter().map(ToString::to_string).collect();
             Err(Failure::new(format!("{} cannot listen at {}: {error}", spec.name, listen.join(" and ")))
                 .try_this("another port, or port 0 to have one picked"))
@@ -204,13 +212,15 @@ async fn start(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<io::Result<Stopped>, Failure> {
     let (name, listen, pid) = (spec.name.clone(), spec.listen.clone(), std::process::id());
+    let transport = transport(spec)?;
     Ok(match spec.kind {
         NodeKind::FrontEnd => {
             let types = spec.mcus.iter().map(|mcu| mcu.mcu_type().as_str().to_owned()).collect();
             let mut config = FrontEndConfig::new(name, listen)
                 .with_domain(Some(spec.domain.clone()))
                 .with_mcu_types(types)
-                .with_pid(pid);
+                .with_pid(pid)
+                .with_transport(transport);
             if let Some(access) = &spec.access {
                 config = config.with_users(access.users()?);
             }
@@ -220,11 +230,28 @@ async fn start(
             let kind = spec.mcus.first().ok_or_else(|| Failure::usage("an MCU needs --mcu"))?;
             let mut config = McuConfig::new(name, kind.mcu_type(), listen);
             config.pid = pid;
+            config.transport = transport;
             config.key = spec.access.as_ref().map(|access| access.key.clone());
             run_mcu(config, store.get()?, reports, stop).await
         }
-        NodeKind::Hop => run_hop(HopConfig::new(name, listen, spec.next.clone()), reports, stop).await,
+        NodeKind::Hop => {
+            let mut config = HopConfig::new(name, listen, spec.next.clone());
+            config.transport = transport;
+            run_hop(config, reports, stop).await
+        }
     })
+}
+
+/// What its sockets are made with.
+fn transport(spec: &NodeSpec) -> Result<TransportConfig, Failure> {
+    let mut config = TransportConfig::default();
+    if let Some(tls) = spec.tls.config()? {
+        config = config.with_tls(tls);
+    }
+    if let Some(file) = &spec.capture {
+        config = config.with_tap(capture::start(file)?);
+    }
+    Ok(config)
 }
 
 /// What a report means to the supervisor; its own knowledge of processes is better than a node's opinion.

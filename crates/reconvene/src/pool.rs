@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use sip_core::{ListenAddr, TransportKind};
 
-use crate::args::{Modality, NodeKind, PoolOptions, StoreChoice};
+use crate::args::{Modality, NodeKind, PoolOptions, StoreChoice, TlsOptions};
+use crate::capture;
 use crate::event::{Event, NodeChange};
 use crate::failure::Failure;
 use crate::node::SharedStore;
 use crate::output::Output;
+use crate::security;
 use crate::signals::StopSignals;
 use crate::supervisor::{Launch, NodeLine, NodeSpec, Report, Supervisor};
 use crate::users::Access;
@@ -37,10 +39,12 @@ pub(crate) async fn run(options: PoolOptions, log: &str, output: &Output) -> Res
     for spec in &mut specs {
         spec.access.clone_from(&access);
         spec.temporary = place.directory.is_some();
+        spec.tls.clone_from(&options.tls);
+        spec.capture = options.capture.as_deref().map(|file| capture::of_node(file, &spec.name));
     }
     let mut supervisor = Supervisor::new(launch, log);
     let started = tokio::select! {
-        started = supervisor.start_all(specs, START_DEADLINE) => started.map(Some),
+        started = start(&mut supervisor, specs, &options.tls) => started.map(Some),
         () = signals.next() => Ok(None),
     };
     let result = match started {
@@ -56,6 +60,19 @@ pub(crate) async fn run(options: PoolOptions, log: &str, output: &Output) -> Res
     };
     stop(supervisor, &mut signals).await;
     result
+}
+
+/// Starts the nodes, and has them prove to each other who they are.
+async fn start(
+    supervisor: &mut Supervisor,
+    specs: Vec<NodeSpec>,
+    tls: &TlsOptions,
+) -> Result<Vec<Report>, Failure> {
+    let early = supervisor.start_all(specs, START_DEADLINE).await?;
+    let listen = supervisor.infos().into_iter().flat_map(|info| info.listen);
+    let listen: Vec<ListenAddr> = listen.filter_map(|text| text.parse().ok()).collect();
+    security::prove(&listen, tls).await?;
+    Ok(early)
 }
 
 /// Ends the nodes; a second signal does not wait for that.
@@ -177,6 +194,14 @@ fn check(options: &PoolOptions) -> Result<(), Failure> {
         ))
         .try_this("a loopback address, or --force if the network is trusted"));
     }
+    let over_tls = options.listen.iter().filter(|listen| listen.transport == TransportKind::Tls).count();
+    if over_tls > 0 && over_tls < options.listen.len() {
+        return Err(Failure::usage(
+            "a pool listens over TLS alone, or not at all: its MCUs are reached one way only",
+        )
+        .try_this("a `reconvene hop` in front of the pool, which listens both ways"));
+    }
+    options.tls.check(&options.listen, &[])?;
     if options.store == Some(StoreChoice::Memory) && !options.in_process {
         return Err(Failure::usage("--store memory cannot be shared by several processes")
             .try_this("--in-process, or --store sqlite:FILE"));
@@ -220,20 +245,22 @@ pub(crate) fn temporary_store() -> Result<(StoreChoice, tempfile::TempDir), Fail
 fn specs(options: &PoolOptions, store: &StoreChoice) -> Result<Vec<NodeSpec>, Failure> {
     let listens = front_end_addresses(&options.listen, options.front_ends)?;
     let host = listens.first().map_or([127, 0, 0, 1].into(), |listen| listen.addr.ip());
-    let any_tcp = ListenAddr { transport: TransportKind::Tcp, addr: SocketAddr::new(host, 0) };
+    let tls = listens.iter().any(|listen| listen.transport == TransportKind::Tls);
+    let interior = if tls { TransportKind::Tls } else { TransportKind::Tcp };
+    let any_port = ListenAddr::new(interior, SocketAddr::new(host, 0));
     let mut kinds = options.mcu.clone();
     kinds.sort_by_key(|kind| kind.as_str());
     kinds.dedup();
     let front_ends = listens.into_iter().enumerate().map(|(index, listen)| {
-        // Nodes talk to each other over TCP, so a front end for UDP clients has a TCP address besides.
-        let besides = (listen.transport != TransportKind::Tcp).then_some(any_tcp);
+        // Nodes talk to each other over TCP or TLS, so a front end for UDP clients has a TCP address besides.
+        let besides = (listen.transport != interior).then_some(any_port);
         let listen = std::iter::once(listen).chain(besides).collect();
         NodeSpec::front_end(format!("fe{}", index + 1), listen, &kinds, store, &options.domain)
     });
     let mut counts = std::collections::HashMap::new();
     let mcus = options.mcu.iter().map(|&mcu| {
         let count = counts.entry(mcu.as_str()).and_modify(|count| *count += 1).or_insert(1);
-        NodeSpec::mcu(format!("{}{count}", mcu.as_str()), mcu, vec![any_tcp], store)
+        NodeSpec::mcu(format!("{}{count}", mcu.as_str()), mcu, vec![any_port], store)
     });
     let mcus: Vec<NodeSpec> = mcus.collect();
     Ok(front_ends.chain(mcus).collect())

@@ -14,7 +14,7 @@ use crate::output::Output;
 ///
 /// Nobody answered, or the Factory refused.
 pub(crate) async fn run(options: ScheduleOptions, output: &Output) -> Result<(), Failure> {
-    let endpoint = client::start(&options.client, true).await?;
+    let endpoint = client::start(&options.client, true, None).await?;
     let mut what = Schedule::default();
     if let Some(subject) = options.subject {
         what = what.with_subject(subject);
@@ -22,10 +22,8 @@ pub(crate) async fn run(options: ScheduleOptions, output: &Output) -> Result<(),
     let result = endpoint.schedule(what).await;
     endpoint.shutdown().await;
     let scheduled = result.map_err(|error| {
-        let help = match error.sip_status() {
-            Some(401 | 407) => client::PASSWORD_HELP.to_owned(),
-            _ => client::servers_help(&options.client.server),
-        };
+        let help = client::password_help(&error);
+        let help = help.unwrap_or_else(|| client::servers_help(&options.client));
         Failure::new(format!("the conference could not be scheduled: {}", chain(&error))).try_this(help)
     })?;
     output.event(&Event::Scheduled { uri: scheduled.uri, expires: scheduled.expires });

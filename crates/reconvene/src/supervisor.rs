@@ -12,6 +12,7 @@
 //! - Every start ends in exactly one [`Report::Exited`].
 //! - A node's lines come in the order in which it wrote them, all before its exit.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::args::{Modality, NodeKind, StoreChoice};
+use crate::args::{Modality, NodeKind, StoreChoice, TlsOptions};
 use crate::event::{ConferenceChange, NodeInfo};
 use crate::failure::{Failure, chain};
 use crate::node::{self, SharedStore};
@@ -52,6 +53,10 @@ pub(crate) struct NodeSpec {
     pub(crate) access: Option<Access>,
     /// The store's directory goes away with the pool, even if the supervisor cannot see to that.
     pub(crate) temporary: bool,
+    /// Its certificate, and whom it trusts.
+    pub(crate) tls: TlsOptions,
+    /// Where it writes what crosses its sockets.
+    pub(crate) capture: Option<PathBuf>,
 }
 
 impl NodeSpec {
@@ -63,22 +68,34 @@ impl NodeSpec {
         store: &StoreChoice,
         domain: &str,
     ) -> Self {
-        let (store, mcus) = (Some(store.clone()), mcus.to_vec());
-        let (kind, domain) = (NodeKind::FrontEnd, domain.to_owned());
-        Self { name, kind, mcus, listen, next: vec![], store, domain, access: None, temporary: false }
+        let (store, mcus, domain) = (Some(store.clone()), mcus.to_vec(), domain.to_owned());
+        Self { mcus, store, domain, ..Self::bare(name, NodeKind::FrontEnd, listen) }
     }
 
     /// An MCU at `listen`.
     pub(crate) fn mcu(name: String, mcu: Modality, listen: Vec<ListenAddr>, store: &StoreChoice) -> Self {
-        let (mcus, store) = (vec![mcu], Some(store.clone()));
-        let (kind, domain) = (NodeKind::Mcu, String::new());
-        Self { name, kind, mcus, listen, next: vec![], store, domain, access: None, temporary: false }
+        Self { mcus: vec![mcu], store: Some(store.clone()), ..Self::bare(name, NodeKind::Mcu, listen) }
     }
 
     /// A hop at `listen` that sends to `next`.
     pub(crate) fn hop(name: String, listen: Vec<ListenAddr>, next: Vec<ListenAddr>) -> Self {
-        let (kind, domain) = (NodeKind::Hop, String::new());
-        Self { name, kind, mcus: vec![], listen, next, store: None, domain, access: None, temporary: false }
+        Self { next, ..Self::bare(name, NodeKind::Hop, listen) }
+    }
+
+    fn bare(name: String, kind: NodeKind, listen: Vec<ListenAddr>) -> Self {
+        Self {
+            name,
+            kind,
+            mcus: Vec::new(),
+            listen,
+            next: Vec::new(),
+            store: None,
+            domain: String::new(),
+            access: None,
+            temporary: false,
+            tls: TlsOptions::default(),
+            capture: None,
+        }
     }
 
     /// What `ready` tells as the modality: that of an MCU.
@@ -95,6 +112,15 @@ impl NodeSpec {
         args.extend(self.store.iter().map(|store| format!("--store={store}")));
         args.extend(self.mcus.iter().map(|mcu| format!("--mcu={}", mcu.as_str())));
         args.extend(self.access.iter().map(|access| format!("--users={}", access.file.display())));
+        let files = [
+            ("tls-cert", &self.tls.tls_cert),
+            ("tls-key", &self.tls.tls_key),
+            ("tls-ca", &self.tls.tls_ca),
+            ("capture", &self.capture),
+        ];
+        for (name, file) in files {
+            args.extend(file.iter().map(|file| format!("--{name}={}", file.display())));
+        }
         if self.temporary {
             args.push("--temporary".to_owned());
         }

@@ -10,7 +10,6 @@ use conference::event::Event as Told;
 use conference::session::{OperationError, OperationName, Reason, SessionState};
 use conference::{Conference, Endpoint, Events, JoinOptions as Options, Operation, ScheduleOptions};
 use mcu::{CallState, McuSessionState};
-use sip_core::ListenAddr;
 use tokio::sync::mpsc;
 
 use crate::args::{JoinOptions, Modality};
@@ -37,7 +36,7 @@ const OWN_OPERATIONS: u64 = 1 << 40;
 pub(crate) async fn run(options: JoinOptions, output: &Output) -> Result<(), Failure> {
     check(&options)?;
     let mut signals = StopSignals::listen()?;
-    let endpoint = client::start(&options.client, !options.no_register).await?;
+    let endpoint = client::start(&options.client, !options.no_register, options.capture.as_deref()).await?;
     let session = Session::begin(&endpoint, &options, output);
     let result = session.run(&mut signals).await;
     // What is left to tidy is short by then; a second Ctrl-C does not wait even for that.
@@ -82,7 +81,8 @@ struct Session<'a> {
     leave_on_eof: bool,
     ending: Ending,
     join_error: Option<Failure>,
-    servers: Vec<ListenAddr>,
+    /// What to try when nobody answers.
+    servers_help: String,
     own_operations: u64,
 }
 
@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
             leave_on_eof: options.leave_on_eof,
             ending: Ending::default(),
             join_error: None,
-            servers: options.client.server.clone(),
+            servers_help: client::servers_help(&options.client),
             own_operations: OWN_OPERATIONS,
         }
     }
@@ -178,7 +178,7 @@ impl<'a> Session<'a> {
             Told::State(change) => self.ending.see(change),
             Told::Operation(done) if done.name == OperationName::Join => match &done.result {
                 Ok(_) => self.tell_where().await,
-                Err(error) => self.join_error = Some(join_failure(error, &self.servers)),
+                Err(error) => self.join_error = Some(join_failure(error, &self.servers_help)),
             },
             Told::McuState { mcu, to: McuSessionState::Active, .. } if self.calls.contains(mcu) => {
                 self.place_call(*mcu).await;
@@ -257,16 +257,16 @@ impl<'a> Session<'a> {
 }
 
 /// Why the conference could not be joined, and what to try about it.
-fn join_failure(error: &OperationError, servers: &[ListenAddr]) -> Failure {
-    let help = match (error.reason(), error.sip_status()) {
+fn join_failure(error: &OperationError, servers_help: &str) -> Failure {
+    let by_status = || match (error.reason(), error.sip_status()) {
         (Reason::LobbyDenied | Reason::LobbyTimeout, _) | (_, Some(403)) => {
             "ask a presenter to let you in, then join again".to_owned()
         }
-        (_, Some(401 | 407)) => client::PASSWORD_HELP.to_owned(),
         (_, Some(404)) => "check the URI; `reconvene schedule` makes a conference".to_owned(),
         (_, Some(_)) => "join again a little later".to_owned(),
-        (_, None) => client::servers_help(servers),
+        (_, None) => servers_help.to_owned(),
     };
+    let help = client::password_help(error).unwrap_or_else(by_status);
     Failure::new(format!("the conference could not be joined: {}", chain(error))).try_this(help)
 }
 

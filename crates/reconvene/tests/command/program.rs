@@ -97,6 +97,15 @@ impl Running {
         (self.child.wait().expect("it ends").code(), told)
     }
 
+    /// Waits for the end; gives the status, and everything that it told, on stdout or stderr.
+    pub(crate) fn told(&mut self) -> (Option<i32>, String) {
+        let (code, mut told) = self.end();
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            told.push_str(&line.to_string());
+        }
+        (code, told)
+    }
+
     /// Waits until it and its children are gone; gives what they told on stderr.
     pub(crate) fn all_gone(&mut self) -> String {
         self.gone.recv_timeout(PATIENCE).expect("every process ends")
