@@ -13,6 +13,7 @@ use conference::session::{
     Command, Completion, OperationError, OperationId, OperationName, OperationValue, RecoveryReport,
     SessionState,
 };
+use sip_core::auth::Credentials;
 use sip_core::ua::{UserAgent, UserAgentConfig};
 use sip_core::{Endpoint, EndpointConfig, ListenAddr, NameAddr, SeededIds, Transmit, TransportInput, Uri};
 
@@ -38,6 +39,8 @@ pub struct SimClient {
 impl SimClient {
     /// A client of `user` (a SIP address) that knows these servers and will join `conference`.
     ///
+    /// It has a password, for servers that ask for one in the realm of its domain.
+    ///
     /// # Panics
     ///
     /// `user` is not a SIP address.
@@ -45,7 +48,10 @@ impl SimClient {
     pub fn new(user: &str, conference: &str, servers: Vec<ListenAddr>, seed: u64, now: Instant) -> Self {
         let address = Uri::parse(user).expect("a test's user is a SIP address");
         let endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SeededIds::new(seed)));
-        let ua = UserAgent::new(endpoint, UserAgentConfig::new(NameAddr::new(address), servers));
+        let name = format!("{}@{}", address.user().unwrap_or_default(), address.host());
+        let credentials = Credentials::new(name, "secret", address.host());
+        let config = UserAgentConfig::new(NameAddr::new(address), servers).with_credentials(credentials);
+        let ua = UserAgent::new(endpoint, config);
         let mut core = ClientCore::new(ua, LinkTimes::default());
         core.open(SESSION, now);
         SimClient {
