@@ -11,8 +11,10 @@
 //! Not here: authentication, the store, forwarding (module [`crate::proxy`]).
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use sip_core::keep_alive::ServerKeepAlive;
 use sip_core::{NameAddr, Request, ResponseDraft, Uri};
 
 use crate::record::{self, BindingRecord};
@@ -25,7 +27,7 @@ pub struct RegistrarConfig {
     pub expires_s: u32,
     /// Shortest lifetime granted; a shorter wish is answered 423.
     pub expires_min_s: u32,
-    /// What `ms-keep-alive` tells the client to keep below.
+    /// What `ms-keep-alive` tells the client to keep below, if it offers to be heard.
     pub keep_alive_s: u32,
     /// Path values of one binding.
     pub path_max: usize,
@@ -48,7 +50,7 @@ pub enum Registration {
         key: String,
         /// What is stored.
         binding: BindingRecord,
-        /// 200 with GRUU, lifetime and `ms-keep-alive`.
+        /// 200 with GRUU, lifetime and, to who offers it, `ms-keep-alive`.
         answer: ResponseDraft,
     },
     /// The device signed off.
@@ -211,11 +213,16 @@ fn bound_answer(request: &Request, wish: &Wish, gruu: &str, config: &RegistrarCo
         wish.expires_s,
         instance.unwrap_or_default()
     );
-    let keep_alive = format!("UAS;tcp=no;hop-hop=yes;end-end=no;timeout={}", config.keep_alive_s);
-    ResponseDraft::to(request, 200)
+    let timeout = Duration::from_secs(u64::from(config.keep_alive_s));
+    let draft = ResponseDraft::to(request, 200);
+    // An offer that cannot be read is as good as none.
+    let draft = match ServerKeepAlive::answer_to(request, timeout) {
+        Ok(Some(answer)) => draft.header("ms-keep-alive", answer.to_string()),
+        Ok(None) | Err(_) => draft,
+    };
+    draft
         .header("Contact", contact)
         .header("Expires", wish.expires_s.to_string())
-        .header("ms-keep-alive", keep_alive)
         // One option a line: there is a client that reads no lists here.
         .header("Supported", "gruu-10")
         .header("Supported", "msrtc-event-categories")

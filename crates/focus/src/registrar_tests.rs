@@ -55,7 +55,8 @@ fn bound(request: &Request) -> (String, BindingRecord, ResponseDraft) {
 #[test]
 fn binds_a_device() {
     let contact = format!("Contact: {CONTACT}");
-    let (key, binding, answer) = bound(&of("sip:bob@Example.com", &[&contact, "Expires: 600"]));
+    let (key, binding, answer) =
+        bound(&of("sip:bob@Example.com", &[&contact, "Expires: 600", "ms-keep-alive: UAC;hop-hop=yes"]));
     assert_eq!(binding.contact, "sip:192.0.2.20:50233;transport=tcp");
     assert_eq!(binding.expires, "2026-01-01T00:10:00Z");
     assert_eq!((binding.edge.as_str(), binding.path.len()), ("fe1", 1));
@@ -66,7 +67,11 @@ fn binds_a_device() {
         ";expires=600;+sip.instance=\"<urn:uuid:5b1c>\";gruu=\"sip:bob@example.com;opaque=user:epid:"
     ));
     assert_eq!(answer.get("Expires"), Some("600"));
-    assert!(answer.get("ms-keep-alive").expect("keep-alive").starts_with("UAS;"));
+    assert_eq!(answer.get("ms-keep-alive"), Some("UAS;tcp=no;hop-hop=yes;end-end=no;timeout=300"));
+    for offer in ["Expires: 600", "ms-keep-alive: UAC;hop-hop=no", "ms-keep-alive: ;"] {
+        let (_, _, answer) = bound(&of("sip:bob@Example.com", &[&contact, offer]));
+        assert_eq!(answer.get("ms-keep-alive"), None, "{offer}");
+    }
     assert_eq!(key_of(&gruu), Some(key));
 }
 

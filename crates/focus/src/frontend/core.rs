@@ -13,14 +13,15 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use sip_core::{
-    ClientTransactionId, Endpoint, EndpointConfig, Event, IdSource, ListenAddr, RequestDraft, ResponseDraft,
-    Transmit, TransportInput, TransportKind,
+    Capabilities, ClientTransactionId, Endpoint, EndpointConfig, Event, IdSource, ListenAddr, RequestDraft,
+    ResponseDraft, Transmit, TransportInput, TransportKind,
 };
 
 use super::gate::Gate;
 use super::nodes::Nodes;
 use super::ownership::Slot;
 use super::refusal::Refusal;
+use super::silence::Silence;
 use crate::conference::{Cx, Incoming, McuAnswer, McuOrder, Outcome, Sent};
 use crate::config::FrontEndConfig;
 use crate::factory;
@@ -99,6 +100,10 @@ pub struct FrontEndCore {
     pub(super) registrar: RegistrarConfig,
     pub(super) endpoint: Endpoint,
     pub(super) proxy: Proxy,
+    /// Connections whose clients have to be heard.
+    pub(super) silence: Silence,
+    /// What a request may require.
+    pub(super) able: Capabilities,
     /// In a pool with users.
     pub(super) gate: Option<Gate>,
     pub(super) nodes: Nodes,
@@ -146,6 +151,8 @@ impl FrontEndCore {
         Self {
             gate,
             registrar,
+            silence: Silence::default(),
+            able: Capabilities::default().with_option_tags(super::dispatch::KNOWN_OPTIONS),
             endpoint: Endpoint::new(settings, ids),
             proxy: Proxy::new(proxy_config(&config)),
             nodes: Nodes::new(&config.name, timers.lease, config.bounds.nodes_max),
@@ -171,6 +178,7 @@ impl FrontEndCore {
 
     /// Takes what came from the network.
     pub fn handle_transport(&mut self, input: TransportInput, now: Instant) {
+        self.silence.note(&input, now);
         self.endpoint.handle(input, now);
         self.drain_events(now);
     }
@@ -188,6 +196,10 @@ impl FrontEndCore {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);
         self.proxy.handle_timeout(&mut self.endpoint, now);
+        for flow in self.silence.take_silent(now) {
+            tracing::debug!(?flow, "a client is silent: its connection is closed");
+            self.endpoint.close_flow(flow);
+        }
         self.pool_due(now);
         while self.retries.front().is_some_and(|(at, ..)| *at <= now) {
             let Some((_, op, wanted)) = self.retries.pop_front() else { break };
@@ -207,10 +219,17 @@ impl FrontEndCore {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let slots = self.wakes.first().map(|(at, _)| *at);
         let retry = self.retries.front().map(|(at, ..)| *at);
-        [self.endpoint.poll_timeout(), self.proxy.poll_timeout(), Some(self.pool_timeout()), slots, retry]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.endpoint.poll_timeout(),
+            self.proxy.poll_timeout(),
+            Some(self.pool_timeout()),
+            slots,
+            retry,
+            self.silence.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next bytes to send.

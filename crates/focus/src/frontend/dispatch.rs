@@ -1,14 +1,15 @@
 //! Where a request goes: to a conference, the Factory, the registrar, an MCU, a client, or back with a refusal.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use c3p::command::{Command, Document};
 use c3p::diagnostics::ids;
 use c3p::uri::ConferenceTarget;
-use sip_core::{FlowId, Method, NameAddr, Request, ResponseDraft, Target, Uri};
+use sip_core::{FlowId, Method, NameAddr, Request, ResponseDraft, Target, TransportKind, Uri};
 
 use super::FrontEndCore;
 use super::core::Wanted;
+use super::gate;
 use super::ownership::{Held, Kind};
 use super::refusal::{Refusal, SIP_LAYER};
 use crate::conference::{Cx, Incoming, Join, check_sender, read_c3p, user_key};
@@ -22,7 +23,7 @@ use crate::store::{StoreError, StoreOp, StoreValue, Txn};
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, INFO, UPDATE, OPTIONS, SUBSCRIBE, SERVICE, REGISTER";
 
 /// Extensions that a request may require.
-const KNOWN_OPTIONS: [&str; 8] = [
+pub(super) const KNOWN_OPTIONS: [&str; 8] = [
     "timer",
     "gruu-10",
     "ms-sender",
@@ -121,7 +122,7 @@ impl FrontEndCore {
         if self.passes_through(incoming, now) {
             return Ok(());
         }
-        check_options(request)?;
+        self.check_options(request)?;
         let target = c3p::uri::target(uri.as_str());
         match (request.method(), target) {
             (Method::Register, _) => self.on_register(incoming, now),
@@ -291,6 +292,15 @@ impl FrontEndCore {
         binding.map(|binding| registrar::route_to(&binding, self.wall(now))).unwrap_or_default()
     }
 
+    /// RFC 3261 sections 8.2.2.3 and 16.3: a front end serves requests and passes them on.
+    fn check_options(&self, request: &Request) -> Result<(), Refusal> {
+        let checks = [self.able.check(request), self.able.check_forwarded(request)];
+        let refused = checks.into_iter().filter_map(Result::err).find(|draft| draft.status == 420);
+        let Some(draft) = refused else { return Ok(()) };
+        let refusal = Refusal::new(420, SIP_LAYER, "An extension is not supported");
+        Err(refusal.with("Unsupported", draft.get("Unsupported").unwrap_or_default()))
+    }
+
     fn on_register(&mut self, incoming: &Incoming, now: Instant) -> Result<(), Refusal> {
         let path = self.proxy.path_for(&mut self.endpoint, incoming.flow);
         let wall = self.wall(now);
@@ -298,6 +308,12 @@ impl FrontEndCore {
         let (request, name) = (&incoming.request, &self.config.name);
         match registrar::register(request, &self.registrar, name, &path, sender, wall) {
             Ok(Registration::Bound { key, binding, answer }) => {
+                let promised = answer.get("ms-keep-alive").is_some() && gate::is_direct(request);
+                let transport = self.endpoint.flow_info(incoming.flow).map(|info| info.transport);
+                if promised && transport.is_some_and(TransportKind::is_reliable) {
+                    let timeout = Duration::from_secs(u64::from(self.registrar.keep_alive_s));
+                    self.silence.watch(incoming.flow, timeout, now);
+                }
                 let txn = Txn::new().put(key, binding.encode());
                 self.store_binding(incoming, txn, answer);
             }
@@ -322,21 +338,6 @@ impl FrontEndCore {
         let wanted = Wanted::Bound { incoming: Box::new(incoming.clone()), answer: Box::new(answer) };
         self.want(StoreOp::Commit(txn), wanted);
     }
-}
-
-fn check_options(request: &Request) -> Result<(), Refusal> {
-    let headers = request.headers();
-    let wanted = headers.get_all("Require").chain(headers.get_all("Proxy-Require"));
-    let unknown: Vec<&str> = wanted
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .filter(|tag| !tag.is_empty() && !KNOWN_OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(tag)))
-        .take(16)
-        .collect();
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    Err(Refusal::new(420, SIP_LAYER, "An extension is not supported").with("Unsupported", unknown.join(", ")))
 }
 
 pub(super) fn method_not_allowed() -> Refusal {

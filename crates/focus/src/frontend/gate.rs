@@ -136,7 +136,7 @@ impl Gate {
 }
 
 /// Whether it came from its sender with nobody between.
-fn is_direct(request: &Request) -> bool {
+pub(super) fn is_direct(request: &Request) -> bool {
     request.headers().values("Via").nth(1).is_none()
 }
 

@@ -14,6 +14,7 @@ mod ownership;
 mod pool;
 pub(crate) mod refusal;
 mod service;
+mod silence;
 
 #[cfg(test)]
 mod tests;

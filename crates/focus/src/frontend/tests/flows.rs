@@ -7,6 +7,25 @@ use sip_core::Method;
 
 use super::*;
 
+/// [MS-CONMGMT] section 3.4.2: a client that offered to be heard, and is silent, loses its connection; its REGISTER said so.
+#[test]
+fn a_silent_client_loses_its_connection() {
+    let mut world = World::new();
+    let mut alice = world.client("alice", 7001, FE1);
+    let offer = "UAC;hop-hop=yes";
+    let draft = alice.initial(Method::Register, "sip:alice@example.com").header("ms-keep-alive", offer);
+    let response = alice.ask(&mut world, draft);
+    let promise = response.headers().get("ms-keep-alive");
+    assert_eq!((response.status(), promise), (200, Some("UAS;tcp=no;hop-hop=yes;end-end=no;timeout=300")));
+    let server = crate::testnet::tcp(FE1);
+    let mut is_open = |after: u64| {
+        world.net.advance(secs(after));
+        world.net.peer(7001).endpoint.flow_to(server.transport, server.addr).is_some()
+    };
+    assert!(is_open(330));
+    assert!(!is_open(20));
+}
+
 /// Flow 4: the organizer is presenter, the first document is full, the MCU becomes active in it.
 #[test]
 fn join_activates_the_conference() {

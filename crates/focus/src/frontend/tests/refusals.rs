@@ -36,6 +36,9 @@ fn refusals_say_why() {
     let response = eve.ask(&mut world, required);
     assert_eq!(response.status(), 420);
     assert_eq!(response.headers().get("Unsupported"), Some("telepathy"));
+    let passed_on = eve.initial(Method::Options, CONFERENCE).header("Proxy-Require", "gruu-10, telepathy");
+    let response = eve.ask(&mut world, passed_on);
+    assert_eq!((response.status(), response.headers().get("Unsupported")), (420, Some("telepathy")));
 
     let stray = eve.initial(Method::Bye, CONFERENCE);
     assert_eq!(eve.ask(&mut world, stray).status(), 404, "no such conference at all");
