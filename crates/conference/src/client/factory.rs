@@ -54,7 +54,7 @@ impl ClientCore {
     pub(super) fn run(&mut self, what: Waiting, now: Instant) {
         match what {
             Waiting::Link(id) => self.start_link(id, now),
-            Waiting::Factory { command, purpose } => self.send_factory(command, purpose, now),
+            Waiting::Factory { command, purpose } => self.send_factory(*command, purpose, now),
         }
     }
 
@@ -77,7 +77,7 @@ impl ClientCore {
     }
 
     pub(super) fn ask_factory(&mut self, command: cccp::Command, purpose: FactoryPurpose, now: Instant) {
-        self.when_settled(Waiting::Factory { command, purpose }, now);
+        self.when_settled(Waiting::Factory { command: Box::new(command), purpose }, now);
     }
 
     pub(super) fn send_factory(&mut self, command: cccp::Command, purpose: FactoryPurpose, now: Instant) {

@@ -100,7 +100,7 @@ enum FactoryPurpose {
 /// A request to the Factory that waits until the registration is settled.
 #[derive(Debug)]
 enum Waiting {
-    Factory { command: cccp::Command, purpose: FactoryPurpose },
+    Factory { command: Box<cccp::Command>, purpose: FactoryPurpose },
     Link(ConferenceId),
 }
 
