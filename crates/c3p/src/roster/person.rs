@@ -530,7 +530,7 @@ impl Packer {
 ///
 /// Holds what a roster is about: address, names, roles, and of each endpoint its identity, modality, status, methods and
 /// media. What else a document says of a user (who invited whom and why, dialogs, unknown elements) is in
-/// [`User`](crate::info::User) only.
+/// [`User`] only.
 ///
 /// # Examples
 ///

@@ -3,6 +3,8 @@
 //! People are written from the text in which they are kept, field by field: a hundred thousand of them are written in the
 //! time that copying their document a few times takes.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 
 use super::person::{FIRST_CODE, FieldBytes, Person, Word, field};
@@ -22,8 +24,8 @@ pub(super) fn full(roster: &Roster) -> Bytes {
     let about = ConferenceInfo { state: State::Full, ..roster.about().clone() };
     write_frame(&mut out, &about, Form::Document, |out| {
         out.start("users").attribute("state", State::Full.as_str());
-        let words = Words::new();
-        roster.people().for_each(|person| write_person(out.content(), person, &words));
+        let words = &*WORDS;
+        roster.people().for_each(|person| write_person(out.content(), person, words));
         out.end();
     });
     out.finish()
@@ -52,14 +54,14 @@ pub(super) fn partial(differences: &Differences, new: &Roster) -> Bytes {
             return;
         }
         out.start("users").attribute("state", State::Partial.as_str());
-        let words = Words::new();
+        let words = &*WORDS;
         for difference in &differences.people {
             match difference.kind() {
                 Kind::Left => {
                     out.start("user").attribute("entity", difference.person().entity());
                     out.attribute("state", State::Deleted.as_str()).end();
                 }
-                Kind::Updated | Kind::Joined => write_person(out.content(), difference.person(), &words),
+                Kind::Updated | Kind::Joined => write_person(out.content(), difference.person(), words),
             }
         }
         out.end();
@@ -99,6 +101,8 @@ fn frame(field: u8) -> (&'static [u8], &'static [u8]) {
 struct Words {
     written: [Vec<Vec<u8>>; 32],
 }
+
+static WORDS: LazyLock<Words> = LazyLock::new(Words::new);
 
 impl Words {
     fn new() -> Self {
