@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use super::config::Destination;
 use super::memory::DestinationMemory;
 use crate::build::RequestDraft;
-use crate::endpoint::{ClientTransactionId, Endpoint, Event, TransactionError};
+use crate::endpoint::{ClientTransactionId, CloseReason, Endpoint, Event, TransactionError};
 use crate::header::{Method, RetryAfter};
 use crate::message::Response;
 
@@ -173,7 +173,9 @@ impl Failover {
         if self.heard {
             return false;
         }
-        if let Some(current) = self.current() {
+        // What we closed or cancelled ourselves tells nothing of the destination.
+        let ours = matches!(error, TransactionError::FlowClosed { reason: CloseReason::Local });
+        if let Some(current) = self.current().filter(|_| !ours) {
             memory.failed(current, now);
         }
         !(timeout && self.forwarding && !self.invite)

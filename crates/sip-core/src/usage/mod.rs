@@ -104,7 +104,7 @@ impl Cx<'_> {
 enum Who {
     /// Ringing, reliable responses, session timer.
     Invite(InviteId),
-    /// A request to be repeated after 491, in this dialog.
+    /// A request to be repeated after 491, or a late PRACK, in this dialog.
     Talk(Key),
     /// A 2xx may come again until then.
     Attempt(ClientTransactionId),
@@ -241,7 +241,7 @@ impl Usages {
         while let Some(who) = self.timers.pop_due(now) {
             match who {
                 Who::Invite(id) => self.invite_timeout(id, cx),
-                Who::Talk(key) => self.repeat_after_glare(key, cx),
+                Who::Talk(key) => self.talk_timeout(key, cx),
                 Who::Attempt(tx) => self.attempt_over(tx, cx),
                 Who::Server(tx) => self.forget_request(tx, cx),
                 Who::Sub(id) => self.sub_timeout(id, cx),

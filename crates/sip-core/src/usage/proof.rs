@@ -141,8 +141,8 @@ impl Usages {
         response: &Response,
         cx: &mut Cx<'_>,
     ) -> bool {
-        let trusts = |proofs: &Box<dyn Proofs>| proofs.trusts(flow, cx.ep);
-        if !matches!(response.status(), 401 | 407) || !self.challenges.proofs.as_ref().is_some_and(trusts) {
+        let proofs = self.challenges.proofs.as_deref().filter(|_| matches!(response.status(), 401 | 407));
+        if !proofs.is_some_and(|proofs| proofs.trusts(flow, cx.ep)) {
             return false;
         }
         let of_invite = self.attempts.get(&tx).map(Attempt::challenged);

@@ -453,18 +453,24 @@ impl Usages {
         let at = cx.now + Duration::from_millis(wait_ms);
         if let Some(entry) = self.dialogs.get_mut(key) {
             entry.talk().retry = Some(Retry { at, what: wanted });
-            self.timers.set(Who::Talk(key), Some(at));
         }
+        self.settle_talk(key);
     }
 
-    /// The time after a 491 is over.
-    pub(super) fn repeat_after_glare(&mut self, key: Key, cx: &mut Cx<'_>) {
+    /// The soonest deadline of what goes on in a dialog.
+    pub(super) fn settle_talk(&mut self, key: Key) {
+        let at = self.dialogs.get(key).and_then(|entry| entry.talk.as_ref()?.deadline());
+        self.timers.set(Who::Talk(key), at);
+    }
+
+    /// The time after a 491 is over, or that of a late PRACK.
+    pub(super) fn talk_timeout(&mut self, key: Key, cx: &mut Cx<'_>) {
         let Some(entry) = self.dialogs.get_mut(key) else { return };
-        let Some(id) = entry.invite else { return };
-        entry.talk().late_prack = None;
-        self.rest(id, key);
-        let Some(entry) = self.dialogs.get_mut(key).filter(|entry| entry.talk.is_some()) else { return };
-        let Some(retry) = entry.talk().retry.take_if(|retry| retry.at <= cx.now) else { return };
+        let (Some(id), Some(talk)) = (entry.invite, entry.talk.as_deref_mut()) else { return };
+        talk.late_prack.take_if(|late| late.until <= cx.now);
+        let retry = talk.retry.take_if(|retry| retry.at <= cx.now);
+        self.settle_talk(key);
+        let Some(retry) = retry else { return self.rest(id, key) };
         if self.may_send(key, &retry.what, cx.ep).is_ok() {
             self.transmit(id, key, retry.what, cx);
         } else {

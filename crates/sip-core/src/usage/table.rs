@@ -119,8 +119,8 @@ pub(super) struct Talk {
     pub(super) await_ack: Option<(ServerTransactionId, u32)>,
     /// What is sent again after 491.
     pub(super) retry: Option<Retry>,
-    /// A PRACK that may still come for a final response was sent meanwhile: RSeq and CSeq.
-    pub(super) late_prack: Option<(u32, u32)>,
+    /// A PRACK that may still come for a final response was sent meanwhile.
+    pub(super) late_prack: Option<LatePrack>,
 }
 
 impl Talk {
@@ -137,6 +137,23 @@ impl Talk {
             && self.retry.is_none()
             && self.late_prack.is_none()
     }
+}
+
+impl Talk {
+    /// When something of it is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let late = self.late_prack.map(|late| late.until);
+        self.retry.as_ref().map(|retry| retry.at).into_iter().chain(late).min()
+    }
+}
+
+/// A PRACK that a final response has overtaken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LatePrack {
+    pub(super) rseq: u32,
+    pub(super) cseq: u32,
+    /// It does not come any more.
+    pub(super) until: Instant,
 }
 
 /// A request to be sent again after 491.

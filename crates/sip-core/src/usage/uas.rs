@@ -1,7 +1,7 @@
 //! INVITEs of theirs: ringing, reliable provisional responses, the final answer, its ACK (RFC 3261 section 13.3, RFC 3262).
 
 use super::sending::{Asked, Open, ServerUse};
-use super::table::Offer;
+use super::table::{LatePrack, Offer};
 use super::*;
 use crate::NameAddr;
 use crate::header::{RAck, Require};
@@ -371,7 +371,8 @@ impl Usages {
     fn send_success(&mut self, id: InviteId, draft: ResponseDraft, cx: &mut Cx<'_>) {
         let Ok((key, ringing)) = self.ringing(id) else { return };
         let (tx, cseq) = (ringing.tx, ringing.request.cseq().number);
-        let late = ringing.unacked.as_ref().map(|unacked| (unacked.rseq, cseq));
+        let until = cx.now + cx.give_up();
+        let late = ringing.unacked.as_ref().map(|unacked| LatePrack { rseq: unacked.rseq, cseq, until });
         cx.respond(tx, draft);
         if let Some(invite) = self.invites.get_mut(id.0) {
             invite.phase = Phase::Accepted;
@@ -384,9 +385,7 @@ impl Usages {
             talk.await_ack = Some((tx, cseq));
             talk.late_prack = late;
         }
-        if late.is_some() {
-            self.timers.set(Who::Talk(key), Some(cx.now + cx.give_up()));
-        }
+        self.settle_talk(key);
         self.timers.set(Who::Server(tx), Some(cx.now + cx.give_up() * 2));
         self.settle(id);
     }
@@ -476,9 +475,11 @@ impl Usages {
         cx: &mut Cx<'_>,
     ) {
         let talk = self.dialogs.get_mut(key).and_then(|entry| entry.talk.as_deref_mut());
-        let late = talk.and_then(|talk| talk.late_prack.take_if(|late| *late == (rack.rseq, rack.cseq)));
+        let meant = |late: &mut LatePrack| (late.rseq, late.cseq) == (rack.rseq, rack.cseq);
+        let late = talk.and_then(|talk| talk.late_prack.take_if(meant));
         let status = if late.is_some() { 200 } else { 481 };
         cx.respond(tx, ResponseDraft::to(request, status));
+        self.settle_talk(key);
     }
 
     pub(super) fn answer_prack(&mut self, open: Open<'_>, status: u16, payload: Payload, cx: &mut Cx<'_>) {

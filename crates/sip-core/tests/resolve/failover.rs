@@ -33,6 +33,8 @@ fn numbers(list: &[Destination]) -> Vec<u8> {
 }
 
 const TIMEOUT: TryOutcome = TryOutcome::Failed(TransactionError::Timeout { waited: Duration::from_secs(32) });
+const CLOSED_BY_US: TryOutcome =
+    TryOutcome::Failed(TransactionError::FlowClosed { reason: CloseReason::Local });
 const CLOSED: TryOutcome = TryOutcome::Failed(TransactionError::FlowClosed { reason: CloseReason::Remote });
 const OVERLOADED: TryOutcome = TryOutcome::Failed(TransactionError::Overloaded);
 
@@ -67,7 +69,7 @@ fn first_try_table() {
     use Memory::{Bad, Nothing, Works};
     let (invite, other) = (Method::Invite, Method::Options);
     let heard = TryOutcome::Provisional;
-    let rows: [(&Method, bool, &[TryOutcome], bool, Memory); 27] = [
+    let rows: [(&Method, bool, &[TryOutcome], bool, Memory); 28] = [
         (&other, false, &[TIMEOUT], true, Bad(30)),
         (&invite, false, &[TIMEOUT], true, Bad(30)),
         (&invite, true, &[TIMEOUT], true, Bad(30)),
@@ -98,6 +100,8 @@ fn first_try_table() {
         (&invite, false, &[answer(603)], false, Works),
         (&invite, false, &[answer(302)], false, Works),
         (&invite, false, &[heard, heard, answer(200)], false, Works),
+        // Closed by this end: nobody failed.
+        (&other, false, &[CLOSED_BY_US], true, Nothing),
         (&other, false, &[OVERLOADED], false, Nothing),
     ];
     let now = Instant::now();

@@ -192,3 +192,31 @@ fn early_update() {
     net.run(secs(100));
     net.assert_empty("ended");
 }
+
+/// A 491 to an UPDATE and a PRACK that is late wait for times of their own: neither puts the other off.
+#[test]
+fn glare_before_the_success() {
+    let mut net = Net::new(1);
+    let a = net.call();
+    let b = net.incoming(B);
+    rings(&mut net, b, sdp());
+    let early = net.find(A, |event| match event {
+        UsageEvent::Invite(InviteEvent::Provisional { early, .. }) => *early,
+        _ => None,
+    });
+    net.quietly(A, |u, ep, now| u.update_early(a, early, sdp(), ep, now).unwrap());
+    net.on(B, |u, ep, now| u.update(b, sdp(), ep, now).unwrap());
+    net.settle();
+    // Both met 491, and B accepts while a reliable response has no PRACK.
+    net.lose(&["PRACK"]);
+    net.on(B, |u, ep, now| {
+        u.ring(b, 180, Payload::none(), true, ep, now).unwrap();
+        u.accept(b, Payload::none(), ep, now).unwrap();
+    });
+    net.lose_nothing();
+    net.wire();
+    net.run(secs(4));
+    let wire = net.wire();
+    assert!(wire.iter().any(|line| line.starts_with("B>A UPDATE")), "{wire:?}");
+    assert!(!wire.iter().any(|line| line.contains("481")), "{wire:?}");
+}
