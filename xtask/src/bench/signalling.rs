@@ -1,8 +1,12 @@
-//! Signalling: a dialog-stateful server (INVITE, 200, ACK, BYE, 200) under SIPp's calls, beside its limit and its peers.
+//! Signalling: a dialog-stateful server (INVITE, 200, ACK, BYE, 200), beside its limit and its peers.
 //!
 //! What is compared is the CPU time of the server processes alone, as the scheduler counts it, per completed call. All servers
 //! have their turn in each round and the cheapest round of each counts: that is the nearest to what the code costs on a
 //! machine with other work.
+//!
+//! Two callers. Our own keeps so many calls under way that no server ever waits: what is counted is work, not waking up, and
+//! how fast the caller is takes no part in it. SIPp calls at a fixed rate beside it, for the record: it pauses between its
+//! calls, and each of them wakes the server up several times.
 //!
 //! Here: rounds, figures, the table. The programs are in `signalling_programs`, SIPp as caller in `signalling_caller`.
 
@@ -10,30 +14,39 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::signalling_caller::{Calls, call, offer};
-use super::signalling_programs::{Programs, Proto, Server};
+use super::signalling_caller::{Calls, call};
+use super::signalling_programs::{Load, Programs, Proto, Server};
 use super::{Figure, Report};
 use crate::shell;
 
 /// Rounds of all servers; each counts with its best.
-const ROUNDS: usize = 3;
-/// Calls a second while CPU time is counted: far below what any of them can.
-const RATE: u32 = 4_000;
-/// Calls of one measurement.
-const CALLS: u32 = 6_000;
-/// Calls a second that are asked for to see the most that caller and server reach together.
-const PEAK_RATE: u32 = 25_000;
+const ROUNDS: usize = 4;
+/// Calls that our own caller keeps under way.
+const IN_FLIGHT: u32 = 64;
+/// Until every cache and buffer has its size.
+const WARM_UP: Duration = Duration::from_millis(300);
+/// How long CPU time is counted in each round.
+const TIME: Duration = Duration::from_millis(1_200);
+/// Calls a second of SIPp.
+const SIPP_RATE: u32 = 8_000;
+/// Calls of SIPp in its one round.
+const SIPP_CALLS: u32 = 12_000;
 /// What the application of the overloaded server computes for each new dialog.
 const WORK: Duration = Duration::from_micros(250);
-/// How long overload is looked at.
-const OVERLOAD: Duration = Duration::from_secs(7);
+/// How long overload is looked at, and when its rates are steady.
+const OVERLOAD: Duration = Duration::from_secs(5);
+const OVERLOAD_WARM_UP: Duration = Duration::from_secs(3);
 
 /// One row: a server over one transport.
 struct Row {
     server: Server,
     proto: Proto,
+    /// The cheapest round under our own caller.
     us_per_call: Option<f64>,
+    /// The fastest.
     peak: Option<f64>,
+    /// Under SIPp's calls.
+    us_per_sipp_call: Option<f64>,
 }
 
 /// Builds, measures, reports.
@@ -44,12 +57,10 @@ pub(super) fn run() -> Result<Report, String> {
     for missing in programs.missing() {
         let _ = writeln!(table, "{missing}");
     }
-    if programs.has_caller() {
-        let rows = measure(&programs)?;
-        print(&rows, &mut table);
-        figures.extend(ratios(&rows));
-        figures.extend(overload(&programs, &rows, &mut table)?);
-    }
+    let rows = measure(&programs)?;
+    print(&rows, &mut table);
+    figures.extend(ratios(&rows));
+    figures.extend(overload(&programs, &mut table)?);
     figures.extend(memory(&programs, &mut table)?);
     Ok(Report { table, figures })
 }
@@ -58,10 +69,13 @@ fn heading() -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or("unknown").to_owned();
     format!(
-        "Signalling: INVITE, 200, ACK, BYE, 200 by SIPp on loopback; {ROUNDS} rounds, all servers in turn, the best of each\n\
-         CPU: user and system time of the server's processes per completed call, at {RATE} calls/s; load of the machine at the start: {load}\n\
+        "Signalling: INVITE, 200, ACK, BYE, 200 on loopback, server and caller on a core each; {ROUNDS} rounds of {} ms, all servers\n\
+         in turn, the best of each. CPU: user and system time of the server's processes per completed call, with {IN_FLIGHT} calls\n\
+         under way from a caller of our own that never sleeps (over TCP on one connection); \"by SIPp\": one round of SIPp's calls\n\
+         at {SIPP_RATE}/s, each of which wakes the server up. Load of the machine at the start: {load}\n\
          The system's work for a datagram or segment on loopback is done, and counted, where it is sent: a server pays for what\n\
-         its caller receives, and not for what reaches it. Over TCP SIPp uses one connection.\n"
+         its caller receives, and not for what reaches it.\n",
+        TIME.as_millis()
     )
 }
 
@@ -70,44 +84,45 @@ fn measure(programs: &Programs) -> Result<Vec<Row>, String> {
     let mut rows: Vec<Row> = Proto::BOTH
         .into_iter()
         .flat_map(|proto| servers.iter().map(move |server| (*server, proto)))
-        .map(|(server, proto)| Row { server, proto, us_per_call: None, peak: None })
+        .map(|(server, proto)| Row { server, proto, us_per_call: None, peak: None, us_per_sipp_call: None })
         .collect();
-    for round in 0..=ROUNDS {
+    for round in 0..ROUNDS {
         for row in &mut rows {
-            // The last round asks for the peak.
-            let rate = if round < ROUNDS { RATE } else { PEAK_RATE };
             eprintln!("round {round}: {} {}", row.proto.as_str(), row.server.name());
-            let mut running = programs.start(row.server, row.proto)?;
-            let before = running.cpu_ns();
-            let calls = call(programs.caller(), running.addr(), row.proto, rate, CALLS.max(rate))?;
-            let used = running.cpu_ns().saturating_sub(before);
-            running.stop();
-            note(row, round, &calls, used);
+            let running = programs.start(row.server, row.proto)?;
+            let (calls, used) =
+                programs.call(&running, row.proto, Load::InFlight(IN_FLIGHT), WARM_UP, TIME)?;
+            note(row, &calls, used);
         }
+    }
+    for row in rows.iter_mut().filter(|_| programs.has_caller()) {
+        eprintln!("SIPp calls: {} {}", row.proto.as_str(), row.server.name());
+        let running = programs.start(row.server, row.proto)?;
+        let before = running.cpu_ns();
+        let calls = call(programs.caller(), running.addr(), row.proto, SIPP_RATE, SIPP_CALLS)?;
+        row.us_per_sipp_call = us_per_call(&calls, running.cpu_ns().saturating_sub(before));
     }
     Ok(rows)
 }
 
-fn note(row: &mut Row, round: usize, calls: &Calls, used_ns: u64) {
-    if calls.completed == 0 {
-        return;
-    }
-    if round == ROUNDS {
-        row.peak = Some(calls.per_second);
-        return;
-    }
-    // A call that failed cost something, too: a run with more than a few of them says nothing about the others.
-    if calls.failed * 50 <= calls.completed {
-        let us = used_ns as f64 / 1_000.0 / calls.completed as f64;
-        row.us_per_call = Some(row.us_per_call.map_or(us, |best: f64| best.min(us)));
+/// `None` when more than a few calls failed: they cost something, too, and such a run says nothing about the others.
+fn us_per_call(calls: &Calls, used_ns: u64) -> Option<f64> {
+    let counts = calls.completed > 0 && calls.failed * 50 <= calls.completed;
+    counts.then(|| used_ns as f64 / 1_000.0 / calls.completed as f64)
+}
+
+fn note(row: &mut Row, calls: &Calls, used_ns: u64) {
+    if let Some(us) = us_per_call(calls, used_ns) {
+        row.us_per_call = Some(row.us_per_call.map_or(us, |best| best.min(us)));
+        row.peak = Some(row.peak.map_or(calls.per_second, |best| best.max(calls.per_second)));
     }
 }
 
 fn print(rows: &[Row], table: &mut String) {
     let _ = writeln!(
         table,
-        "{:<38}{:>12}{:>9}{:>9}{:>16}",
-        "", "CPU us/call", "x limit", "x sipp", "reached calls/s"
+        "{:<38}{:>12}{:>9}{:>9}{:>14}{:>15}",
+        "", "CPU us/call", "x limit", "x sipp", "peak calls/s", "by SIPp us"
     );
     for row in rows {
         let of = |server| of(rows, server, row.proto);
@@ -120,18 +135,19 @@ fn print(rows: &[Row], table: &mut String) {
         };
         let _ = writeln!(
             table,
-            "{:<38}{:>12}{:>9}{:>9}{:>16}",
+            "{:<38}{:>12}{:>9}{:>9}{:>14}{:>15}",
             format!("{} {}", row.proto.as_str().to_uppercase(), row.server.name()),
             number(row.us_per_call, 1),
             ratio(of(Server::Limit)),
             ratio(of(Server::Sipp)),
             number(row.peak, 0),
+            number(row.us_per_sipp_call, 1),
         );
     }
     let _ = writeln!(
         table,
-        "reached: completed, at {PEAK_RATE} calls/s asked for. One SIPp process gives some 15,000 to 25,000: for servers that reach as much it\n\
-         is the caller's limit, and a million divided by CPU us/call is theirs."
+        "peak: completed in the fastest round, on the share of its core that other work left to the server; a million divided by\n\
+         CPU us/call is what it can on a core of its own."
     );
 }
 
@@ -157,31 +173,32 @@ fn ratios(rows: &[Row]) -> Vec<Figure> {
 }
 
 /// Goodput at twice the capacity, of a server whose application has to work for each new dialog.
-fn overload(programs: &Programs, rows: &[Row], table: &mut String) -> Result<Option<Figure>, String> {
-    let Some(us) = of(rows, Server::Ours, Proto::Udp) else {
-        return Ok(None);
-    };
+fn overload(programs: &Programs, table: &mut String) -> Result<Option<Figure>, String> {
     let work_us = WORK.as_micros() as f64;
-    let capacity = 1e6 / (work_us + us);
+    // What it can on the share of the core that it has just now.
+    eprintln!("overload: capacity");
+    let running = programs.start_busy(WORK)?;
+    let (calls, _) =
+        programs.call(&running, Proto::Udp, Load::InFlight(IN_FLIGHT), WARM_UP, OVERLOAD_WARM_UP)?;
+    drop(running);
+    let capacity = calls.per_second;
     let mut reached = Vec::new();
-    for share in [0.8, 0.9, 1.0, 2.0] {
+    for share in [0.8, 1.0, 2.0] {
         eprintln!("overload: {share} x capacity");
-        let mut running = programs.start_busy(WORK)?;
+        let running = programs.start_busy(WORK)?;
         let rate = (capacity * share) as u32;
-        let calls = offer(programs.caller(), running.addr(), rate, OVERLOAD)?;
-        running.stop();
+        let load = Load::PerSecond(rate);
+        let (calls, _) = programs.call(&running, Proto::Udp, load, OVERLOAD_WARM_UP, OVERLOAD)?;
         reached.push((share, rate, calls));
     }
-    let peak = reached
-        .iter()
-        .filter(|(share, ..)| *share <= 1.0)
-        .map(|(.., calls)| calls.per_second)
-        .fold(0.0, f64::max);
+    let peak = reached.iter().filter(|(share, ..)| *share <= 1.0).map(|(.., calls)| calls.per_second);
+    let peak = peak.fold(capacity, f64::max);
     let _ = writeln!(
         table,
-        "\nOverload over UDP, {} s each. One SIPp cannot offer twice what the bare server can, so its capacity is restricted: the\n\
-         application computes {work_us:.0} us for each new dialog, which makes {capacity:.0} calls/s of one core. A refusal costs three of\n\
-         the five messages of a call: the less an application does for a call, the more of it a refusal costs; a server that\n\
+        "\nOverload over UDP, {} s each, offered by our own caller without regard to answers; a call that is refused has failed. So\n\
+         that one core can offer twice the capacity, that is restricted: the application computes {work_us:.0} us for each new dialog.\n\
+         Capacity: {capacity:.0} calls/s, completed with {IN_FLIGHT} under way. A refusal costs three of the five messages of a call: the less\n\
+         an application does for a call, the more of it a refusal costs; a server that\n\
          does nothing else could by arithmetic serve about a third of its peak at twice the load.\n\
          {:<16}{:>12}{:>20}{:>18}",
         OVERLOAD.as_secs(),
@@ -247,7 +264,7 @@ mod unit {
     use super::*;
 
     fn row(server: Server, proto: Proto, us: Option<f64>) -> Row {
-        Row { server, proto, us_per_call: us, peak: None }
+        Row { server, proto, us_per_call: us, peak: None, us_per_sipp_call: None }
     }
 
     /// Figures are of rows that were measured; a peer that is missing takes only its own figure away.
@@ -277,10 +294,9 @@ mod unit {
     fn rounds() {
         let mut row = row(Server::Ours, Proto::Udp, None);
         let calls = |failed| Calls { completed: 100, failed, per_second: 7.0, failed_per_second: 0.0 };
-        note(&mut row, 0, &calls(0), 2_000_000);
-        note(&mut row, 1, &calls(0), 1_500_000);
-        note(&mut row, 2, &calls(50), 1_000);
-        note(&mut row, ROUNDS, &calls(1), 1_000);
+        note(&mut row, &calls(0), 2_000_000);
+        note(&mut row, &calls(0), 1_500_000);
+        note(&mut row, &calls(50), 1_000);
         assert_eq!((row.us_per_call, row.peak), (Some(15.0), Some(7.0)));
     }
 }

@@ -10,8 +10,6 @@ use super::signalling_programs::Proto;
 
 /// How long all calls of one measurement may take; then those count that were made.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// Until the rates of an overloaded server are steady.
-const WARM_UP_S: f64 = 2.5;
 
 /// What became of the calls.
 #[derive(Debug, Default)]
@@ -24,6 +22,16 @@ pub(super) struct Calls {
     pub(super) per_second: f64,
     /// Others a second.
     pub(super) failed_per_second: f64,
+}
+
+impl Calls {
+    /// Of what was completed and failed in these seconds, as our own caller writes it.
+    pub(super) fn counted(completed: &str, failed: &str, seconds: &str) -> Option<Self> {
+        let (completed, failed) = (completed.parse::<u64>().ok()?, failed.parse::<u64>().ok()?);
+        let seconds = seconds.parse::<f64>().ok()?.max(0.001);
+        let (per_second, failed_per_second) = (completed as f64 / seconds, failed as f64 / seconds);
+        Some(Self { completed, failed, per_second, failed_per_second })
+    }
 }
 
 /// Makes so many calls at this rate and waits for their ends.
@@ -46,27 +54,6 @@ pub(super) fn call(
         per_second: last.completed as f64 / seconds,
         failed_per_second: last.failed as f64 / seconds,
     })
-}
-
-/// Offers calls at this rate for so long, whatever becomes of them; rates are those after a warm-up.
-pub(super) fn offer(caller: &[String], addr: SocketAddr, rate: u32, time: Duration) -> Result<Calls, String> {
-    let rows = run(caller, addr, Proto::Udp, rate, &["-l", "200000"], time)?;
-    Ok(steady(&rows))
-}
-
-fn steady(rows: &[Stat]) -> Calls {
-    let from = rows.iter().find(|row| row.at - row.started >= WARM_UP_S);
-    let (Some(from), Some(to)) = (from, rows.last()) else {
-        return Calls::default();
-    };
-    let seconds = (to.at - from.at).max(0.001);
-    let (completed, failed) = (to.completed - from.completed, to.failed - from.failed);
-    Calls {
-        completed,
-        failed,
-        per_second: completed as f64 / seconds,
-        failed_per_second: failed as f64 / seconds,
-    }
 }
 
 fn run(
@@ -146,7 +133,7 @@ fn parse(text: &str) -> Vec<Stat> {
 mod unit {
     use super::*;
 
-    /// Columns are found by name; a line that was cut is left out; rates begin after the warm-up.
+    /// Columns are found by name; a line that was cut is left out.
     #[test]
     fn statistics() {
         let text = "StartTime;CurrentTime;SuccessfulCall(P);SuccessfulCall(C);FailedCall(C)\n\
@@ -157,8 +144,17 @@ mod unit {
         let rows = parse(text);
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[1], Stat { started: 100.5, at: 103.5, completed: 40, failed: 5 });
-        let calls = steady(&rows);
-        assert_eq!((calls.completed, calls.per_second, calls.failed_per_second), (40, 20.0, 10.0));
         assert_eq!(parse("other\n1;2").len(), 0);
+    }
+
+    /// What our own caller writes.
+    #[test]
+    fn counted() {
+        let calls = Calls::counted("40", "20", "2.0").unwrap();
+        assert_eq!(
+            (calls.completed, calls.failed, calls.per_second, calls.failed_per_second),
+            (40, 20, 20.0, 10.0)
+        );
+        assert!(Calls::counted("x", "20", "2.0").is_none());
     }
 }

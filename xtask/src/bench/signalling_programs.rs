@@ -1,4 +1,4 @@
-//! The servers that are measured: how each is built, started, watched and stopped.
+//! The servers that are measured, and our own caller: how each is built, started, watched and stopped.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::signalling::{is_installed, scratch};
+use super::signalling_caller::Calls;
 use crate::shell;
 
 /// How long a server may take to start.
@@ -29,6 +30,25 @@ impl Proto {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
         }
+    }
+}
+
+/// How our own caller calls.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Load {
+    /// With so many calls under way at each time: as fast as caller and server are together.
+    InFlight(u32),
+    /// With so many new calls a second, whatever becomes of them.
+    PerSecond(u32),
+}
+
+/// Our own caller. It is killed when it is dropped.
+struct Caller(Child);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -102,7 +122,9 @@ impl Programs {
     pub(super) fn missing(&self) -> Vec<&'static str> {
         let mut lines = Vec::new();
         if self.caller.is_none() {
-            lines.push("sipp is missing, so there are no calls: Debian's package sip-tester has it. Only memory follows.");
+            lines.push(
+                "sipp is missing: Debian's package sip-tester has it. Its rows and its calls are left out.",
+            );
         }
         if self.kamailio.is_none() {
             lines.push("kamailio is missing: Debian's package kamailio has it. Its rows are left out.");
@@ -114,19 +136,20 @@ impl Programs {
         lines
     }
 
-    /// Whether there is a caller.
+    /// Whether SIPp is there, to call and to be called.
     pub(super) fn has_caller(&self) -> bool {
         self.caller.is_some()
     }
 
-    /// The words that start the caller.
+    /// The words that start SIPp.
     pub(super) fn caller(&self) -> &[String] {
         self.caller.as_deref().unwrap_or_default()
     }
 
     /// The servers that can be run.
     pub(super) fn servers(&self) -> Vec<Server> {
-        let mut servers = vec![Server::Limit, Server::Ours, Server::Sipp];
+        let mut servers = vec![Server::Limit, Server::Ours];
+        servers.extend(self.has_caller().then_some(Server::Sipp));
         if self.kamailio.is_some() {
             servers.extend([Server::KamailioStateless, Server::KamailioTm]);
         }
@@ -161,6 +184,44 @@ impl Programs {
         }
     }
 
+    /// Calls a server with our own caller for so long, after a warm-up: what became of the calls, and the CPU time that the
+    /// server used meanwhile, in nanoseconds.
+    pub(super) fn call(
+        &self,
+        server: &Running,
+        proto: Proto,
+        load: Load,
+        warm_up: Duration,
+        time: Duration,
+    ) -> Result<(Calls, u64), String> {
+        let (how, n) = match load {
+            Load::InFlight(n) => ("in-flight", n),
+            Load::PerSecond(n) => ("per-second", n),
+        };
+        let addr = server.addr().to_string();
+        let numbers = [u128::from(n), warm_up.as_millis(), time.as_millis()].map(|n| n.to_string());
+        let [n, warm_up, time] = &numbers;
+        let mut command = self.command_on("1", &self.examples.join("uas_bench"));
+        command.args(["call", proto.as_str(), &addr, how, n, warm_up, time]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut caller = Caller(child.map_err(|error| format!("the caller could not start: {error}"))?);
+        let lines = BufReader::new(caller.0.stdout.take().ok_or("the caller has no output")?).lines();
+        let (mut before, mut outcome) = (0, Err(String::from("the caller broke off")));
+        for line in lines.map_while(Result::ok) {
+            // It says when its warm-up is over and when it has finished, and the clock of the server is read then.
+            let now = server.cpu_ns();
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["begin"] => before = now,
+                ["end", completed, failed, seconds] => {
+                    let calls = Calls::counted(completed, failed, seconds);
+                    outcome = calls.map(|calls| (calls, now.saturating_sub(before))).ok_or(line);
+                }
+                _ => outcome = Err(line),
+            }
+        }
+        outcome
+    }
+
     /// Starts our server over UDP with an application that computes for so long for each new dialog.
     pub(super) fn start_busy(&self, work: Duration) -> Result<Running, String> {
         self.start_example("uas_bench", &["busy", &work.as_micros().to_string(), "udp:127.0.0.1:0"])
@@ -179,11 +240,15 @@ impl Programs {
     }
 
     fn command(&self, program: &Path) -> Command {
+        self.command_on("0", program)
+    }
+
+    fn command_on(&self, core: &str, program: &Path) -> Command {
         if !self.pinned {
             return Command::new(program);
         }
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program);
+        command.args(["-c", core]).arg(program);
         command
     }
 

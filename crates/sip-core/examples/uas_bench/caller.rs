@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::{Failure, message_length};
@@ -32,7 +33,7 @@ pub(crate) enum Load {
 
 /// The caller's end, which never waits.
 enum Wire {
-    Udp(UdpSocket),
+    Udp(Rc<UdpSocket>),
     Tcp { stream: TcpStream, raw: Vec<u8>, kept: usize, out: Vec<u8> },
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn call(proto: &str, addr: SocketAddr, load: Load, times: [Duration; 
             socket.connect(addr)?;
             socket.set_nonblocking(true)?;
             socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20)?;
-            Wire::Udp(socket)
+            Wire::Udp(Rc::new(socket))
         }
         "tcp" => {
             let stream = TcpStream::connect(addr)?;
@@ -160,7 +161,7 @@ impl Caller {
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<(), Failure> {
         if let Wire::Udp(socket) = &self.wire {
-            let socket = socket.try_clone()?;
+            let socket = Rc::clone(socket);
             for _ in 0..32 {
                 match socket.recv(buffer) {
                     Ok(len) => self.answered(&buffer[..len])?,
