@@ -283,9 +283,9 @@ pub use auth::Credentials;
 pub use build::{RequestDraft, ResponseDraft, default_reason};
 pub use dialog::{CSeqOutOfOrder, Dialog, DialogError, DialogId, DialogSnapshot, in_dialog_id};
 pub use endpoint::{
-    ClientTransactionId, CloseReason, Counters, Endpoint, EndpointConfig, Event, FlowId, FlowInfo, PeerIdentity,
-    PeerName, PeerNameError, ServerTransactionId, Target, TlsFailure, TransactionError, Transmit, TransportInput,
-    UnreachableReason,
+    ClientTransactionId, CloseReason, Counters, Endpoint, EndpointConfig, Event, FlowId, FlowInfo,
+    PeerIdentity, PeerName, PeerNameError, ServerTransactionId, Target, TlsFailure, TransactionError,
+    Transmit, TransportInput, UnreachableReason,
 };
 pub use framing::{Frame, FrameError, StreamFramer};
 pub use header::{
