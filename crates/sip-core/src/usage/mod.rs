@@ -458,8 +458,12 @@ impl Usages {
     fn end_dialog(&mut self, key: Key, cause: Cause, cx: &mut Cx<'_>) {
         let Some(entry) = self.dialogs.get(key) else { return };
         let (invite, subs) = (entry.invite, entry.subs.clone());
-        if let Some(id) = invite {
-            self.end_invite(id, cause, cx);
+        let phase = invite.and_then(|id| Some((id, &self.invites.get(id.0)?.phase)));
+        match phase {
+            // An early dialog alone: the answer to the INVITE decides.
+            Some((_, Phase::Calling(_))) | None => {}
+            Some((id, Phase::Ringing(_))) => self.refuse_invite(id, 500, Payload::none(), cause, cx),
+            Some((id, Phase::Accepted | Phase::Confirmed)) => self.end_invite(id, cause, cx),
         }
         for sub in subs {
             self.end_sub(sub, SubscriptionCause::DialogEnded);

@@ -11,7 +11,7 @@ impl Usages {
     /// Subscribes outside of dialogs.
     ///
     /// - `draft`: SUBSCRIBE with Request-URI, From, To, Event, Expires, and Accept where the package wants it. From tag, Call-ID,
-    ///   CSeq and Contact are added where absent. All headers of its own are repeated in refreshes.
+    ///   CSeq and Contact are added where absent. All headers of its own are repeated in refreshes, but for Contact and proofs.
     ///
     /// # Errors
     ///

@@ -108,7 +108,7 @@ impl Usages {
     /// Calls: sends an INVITE outside of dialogs.
     ///
     /// - `draft`: INVITE with Request-URI, From and To, and with an offer or without. From tag, Call-ID, CSeq, Contact, Allow,
-    ///   Supported and the session timer are added where absent.
+    ///   Supported and the session timer are added where absent. Requests inside the dialog have the Contact of the settings.
     ///
     /// # Errors
     ///

@@ -335,3 +335,49 @@ fn granted_time_holds_for_refreshes() {
     net.settle();
     assert_eq!(net.told(A), ["accepted 300", "notified active", "accepted 300"]);
 }
+
+/// RFC 5057 section 5: a dialog that is gone while its INVITE rings takes the call along, with an answer to the INVITE.
+#[test]
+fn ringing_call_in_a_lost_dialog_is_answered() {
+    let mut net = Net::new(1);
+    net.call();
+    let b = net.incoming(B);
+    net.on(B, |u, ep, now| u.ring(b, 180, Payload::none(), false, ep, now).unwrap());
+    net.settle();
+    let dialog = net.nodes[B].usages.dialog(b).unwrap();
+    let text = format!(
+        "SUBSCRIBE sip:b@192.0.2.2 SIP/2.0
+        Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKsub
+        From: <sip:a@x>;tag={}
+        To: <sip:b@x>;tag={}
+        Call-ID: {}
+        Contact: <sip:a@192.0.2.1>
+        Event: dialog
+        Expires: 600
+        CSeq: 9 SUBSCRIBE",
+        dialog.id().remote_tag,
+        dialog.id().local_tag,
+        dialog.id().call_id
+    );
+    net.inject(A, B, &text);
+    let sub = net.subscriber(B);
+    net.quietly(B, |u, ep, now| {
+        u.accept_subscription(sub, SubState::Active, None, Payload::none(), ep, now).unwrap();
+    });
+    let now = net.now;
+    while let Some(transmit) = net.nodes[B].endpoint.poll_transmit() {
+        let sip_core::Target::Flow(flow) = transmit.to else { continue };
+        let limits = sip_core::Limits::default();
+        let Ok(sip_core::Message::Request(notify)) = sip_core::Message::parse(transmit.bytes, &limits) else {
+            continue;
+        };
+        let gone = sip_core::ResponseDraft::to(&notify, 404).write();
+        let message = sip_core::Message::parse(gone, &limits).unwrap();
+        net.nodes[B].endpoint.handle(TransportInput::Message { flow, message }, now);
+    }
+    net.settle();
+    assert_eq!(net.told(B), ["incoming", "subscribe 600", "ended gone 404", "ended gone 404"]);
+    assert_eq!(net.told(A), ["180", "ended rejected 500"]);
+    net.run(secs(100));
+    net.assert_empty("both ended");
+}
