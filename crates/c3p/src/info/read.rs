@@ -347,9 +347,12 @@ pub(crate) fn read_user(reader: &mut Reader<'_>, mut element: Element) -> Result
     reader.children(NAME, |reader, element| {
         match element.key() {
             (Ns::Info, "display-text") => user.display_text = Some(reader.text()?),
-            (Ns::Info, "associated-aors") => user.associated_aors = read_uris(reader, "associated-aors")?,
-            (Ns::Info, "roles") => user.roles = read_roles(reader, "roles")?,
-            (Ns::Info, "languages") => user.languages = read_words(reader)?,
+            // A list may come in pieces: the roster's reader, too, takes them together.
+            (Ns::Info, "associated-aors") => {
+                user.associated_aors.extend(read_uris(reader, "associated-aors")?);
+            }
+            (Ns::Info, "roles") => user.roles.extend(read_roles(reader, "roles")?),
+            (Ns::Info, "languages") => user.languages.extend(read_words(reader)?),
             (Ns::Info, "cascaded-focus") => user.cascaded_focus = Some(reader.trimmed()?),
             (Ns::Info, "endpoint") => user.endpoints.push(read_endpoint(reader, element)?),
             _ => unknown.keep(reader, &element)?,

@@ -256,6 +256,25 @@ fn both_readers_agree_on_the_corpus() {
     assert!(people > 0, "the corpus has people");
 }
 
+/// The same people also where an element stands twice that should stand once: lists are taken together (found by fuzzing).
+#[test]
+fn both_readers_agree_on_what_is_repeated() {
+    let lists = "<roles><entry>attendee</entry></roles><languages>de</languages>\
+        <associated-aors><entry><uri>sip:a@b.test</uri></entry></associated-aors>\
+        <roles><entry>presenter</entry></roles><languages>fr</languages>\
+        <associated-aors><entry><uri>sip:c@b.test</uri></entry></associated-aors>";
+    let document = format!(
+        "<conference-info xmlns='urn:ietf:params:xml:ns:conference-info' entity='{CONFERENCE}'><users>\
+        <user entity='sip:a@b.test'>{lists}</user></users></conference-info>"
+    );
+    let plain = ConferenceInfo::parse(document.as_bytes(), &Limits::default()).expect("a document");
+    let user = &plain.users.as_ref().expect("users").users[0];
+    assert_eq!(user.roles, [Role::Attendee, Role::Presenter]);
+    assert_eq!(user.languages, ["de", "fr"]);
+    assert_eq!(user.associated_aors.len(), 2);
+    assert_eq!(RosterDocument::parse(document.as_bytes(), &Limits::default()), Ok(plain.into()));
+}
+
 fn bob() -> User {
     User::new("sip:bob@b.test").with_role(Role::Attendee).with_endpoint(
         Endpoint::new("{1}", SessionType::AudioVideo)
