@@ -1,28 +1,7 @@
-//! Any bytes as a datagram: no panic, and what parses can be forwarded and parses to the same again.
+//! Runs the body of the same name.
 #![no_main]
 
-use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
-use sip_core::message::parse_for_reply;
-use sip_core::{Limits, Message, RequestDraft, ResponseDraft};
+#[path = "../bodies/sip_message.rs"]
+mod body;
 
-fuzz_target!(|data: &[u8]| {
-    let raw = Bytes::copy_from_slice(data);
-    match Message::parse(raw.clone(), &Limits::default()) {
-        Ok(Message::Request(request)) => {
-            let copy = RequestDraft::from_request(&request);
-            match Message::parse(copy.write(), &Limits::default()) {
-                Ok(Message::Request(again)) => assert_eq!(RequestDraft::from_request(&again), copy),
-                Ok(Message::Response(_)) => panic!("a request became a response"),
-                // Long names may lift a message over a limit.
-                Err(error) => assert!(error.reject().status == 513, "{error}"),
-            }
-        }
-        Ok(Message::Response(response)) => {
-            let _ = ResponseDraft::from_response(&response).write();
-        }
-        Err(error) => {
-            let _ = parse_for_reply(&raw, &error).map(|draft| draft.write());
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));

@@ -1,0 +1,7 @@
+//! Runs the body of the same name.
+#![no_main]
+
+#[path = "../bodies/roster.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));
