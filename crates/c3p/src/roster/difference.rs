@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::person::{EndpointRef, Fields, MediaRef, Person, field};
+use super::fields::Fields;
+use super::person::{EndpointRef, MediaRef, Person};
 use super::tree::Pair;
-use super::{Roster, tree, write};
+use super::{Roster, field, tree, write};
 
 /// What happened to somebody or something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -40,9 +40,14 @@
 //! ```
 
 mod difference;
+mod field;
+mod fields;
+mod packer;
+mod parts;
 mod person;
 mod read;
 mod tree;
+mod word;
 mod write;
 
 use std::sync::Arc;

@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use super::person::{Mark, Packer, Person, field};
+use super::field;
+use super::packer::{Mark, Packer};
+use super::person::Person;
 use crate::info::{
     AccessMethod, AuthMethod, DisconnectionMethod, EndpointStatus, Filter, JoiningMethod, MediaStatus, Role,
     SessionType, State,

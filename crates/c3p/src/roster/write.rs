@@ -7,7 +7,10 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use super::person::{FIRST_CODE, FieldBytes, Person, Word, field};
+use super::field;
+use super::fields::FieldBytes;
+use super::person::Person;
+use super::word::{FIRST_CODE, Word};
 use super::{Differences, Kind, Roster};
 use crate::info::{
     AccessMethod, AuthMethod, ConferenceInfo, DisconnectionMethod, EndpointStatus, Filter, Form,

@@ -14,6 +14,7 @@ use std::ops::Deref;
 use std::str::FromStr;
 
 use super::Ns;
+use super::chars;
 use super::token::{self, Step, Tokens};
 use crate::any::{self, AnyAttribute, AnyContent, AnyElement};
 use crate::{DocumentError, ErrorKind, Limits};
@@ -162,7 +163,7 @@ impl<'a> Reader<'a> {
         if body.len() > limits.bytes {
             return Err(DocumentError { kind: ErrorKind::TooLarge, element: "", offset: limits.bytes });
         }
-        let text = token::legal(body.strip_prefix(token::BOM).unwrap_or(body))?;
+        let text = chars::legal(body.strip_prefix(token::BOM).unwrap_or(body))?;
         Ok(Self {
             tokens: Tokens::new(text, limits.depth, limits.attributes),
             limits: *limits,

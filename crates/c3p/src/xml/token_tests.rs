@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::xml::chars::legal;
 
 /// A document as one line: names with their namespaces, attributes sorted, texts joined.
 fn tokens(document: &str) -> Result<String> {

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::token::is_illegal;
+use super::chars::is_illegal;
 use crate::any::{AnyContent, AnyElement, XML, XMLNS, is_name};
 
 /// The writer of one document.
