@@ -3,18 +3,18 @@
 //! `cargo run --release -p sip-core --example uas -- udp:127.0.0.1:5060 tcp:127.0.0.1:5060`
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sip_core::transport::drive;
 use sip_core::{
     Core, Dialog, DialogId, Endpoint, EndpointConfig, Event, ListenAddr, Method, NameAddr, Request,
     ResponseDraft, ServerTransactionId, SystemIds, Transmit, Transport, TransportConfig, TransportInput,
-    in_dialog_id,
 };
 
 pub(crate) struct Uas {
     pub(crate) endpoint: Endpoint,
-    pub(crate) dialogs: HashMap<DialogId, Box<Dialog>>,
+    /// By our tag, which is unguessable and only ours; the rest of the name is compared.
+    pub(crate) dialogs: HashMap<Box<str>, Box<Dialog>>,
     contact: NameAddr,
 }
 
@@ -25,15 +25,15 @@ impl Uas {
     }
 
     fn request(&mut self, tx: ServerTransactionId, request: &Request, now: Instant) {
-        let known = in_dialog_id(request).and_then(|id| self.dialogs.get_mut(&id));
+        let known = request.to().tag().and_then(|tag| self.dialogs.get_mut(tag));
+        let known = known.filter(|dialog| names(dialog.id(), request));
         let answer = match (request.method(), known) {
             (Method::Invite, None) if request.to().tag().is_none() => self.invite(request),
             (_, None) => ResponseDraft::to(request, 481),
             (method, Some(dialog)) => match (method, dialog.check_request(request)) {
                 (_, Err(_)) => ResponseDraft::to(request, 500),
                 (Method::Bye, Ok(())) => {
-                    let id = dialog.id().clone();
-                    self.dialogs.remove(&id);
+                    self.dialogs.remove(request.to().tag().unwrap_or_default());
                     ResponseDraft::to(request, 200)
                 }
                 (Method::Invite, Ok(())) => ResponseDraft::to(request, 200).contact(self.contact.clone()),
@@ -48,7 +48,7 @@ impl Uas {
         let Ok(dialog) = Dialog::uas(request, &tag) else {
             return ResponseDraft::to(request, 400);
         };
-        self.dialogs.insert(dialog.id().clone(), Box::new(dialog));
+        self.dialogs.insert(tag.as_str().into(), Box::new(dialog));
         ResponseDraft::to(request, 200).to_tag(&tag).contact(self.contact.clone())
     }
 
@@ -59,6 +59,11 @@ impl Uas {
             }
         }
     }
+}
+
+/// Whether this is the dialog that the request says it belongs to.
+fn names(id: &DialogId, request: &Request) -> bool {
+    id.call_id == request.call_id() && id.remote_tag == request.from().tag().unwrap_or_default()
 }
 
 impl Core for Uas {
@@ -74,6 +79,10 @@ impl Core for Uas {
 
     fn handle_backlog(&mut self, waiting: usize) {
         self.endpoint.handle_backlog(waiting);
+    }
+
+    fn handle_wait(&mut self, waited: Duration) {
+        self.endpoint.handle_wait(waited);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

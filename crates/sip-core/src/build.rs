@@ -9,7 +9,9 @@
 //! - What is written has the lines that it was given: no value can end its line, and a name that is no token is refused.
 //!   That the values fit their headers is asked by `check`.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::header::{CSeq, HeaderName, Method, NameAddr, Selector, Via, lex};
@@ -19,6 +21,9 @@ use crate::uri::Uri;
 
 /// Lines of a usual answer: those it copies, and a few of its own.
 const ANSWER_LINES: usize = 12;
+
+/// Values that are not longer are put together without being read anew.
+const LINE_MAX: usize = 4_096;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct DraftHeader {
@@ -76,16 +81,13 @@ impl DraftHeaders {
     fn of_those(envelope: &Envelope, room: usize, wanted: impl Fn(HeaderName) -> bool) -> Self {
         let mut list = Vec::with_capacity(room);
         let mut top = Some(envelope.via().as_byte_string());
-        for SharedLine { name, text, value, wire } in envelope.shared_lines() {
-            match (name, top) {
-                (HeaderName::ContentLength, _) => continue,
-                (name, _) if !wanted(name) => continue,
-                (HeaderName::Via, Some(via)) => {
-                    top = None;
-                    push_top_via(&mut list, via, &value);
-                    continue;
-                }
-                _ => {}
+        let wanted = |name| name != HeaderName::ContentLength && wanted(name);
+        for SharedLine { name, text, value, wire } in envelope.shared_lines(wanted) {
+            if name == HeaderName::Via
+                && let Some(via) = top.take()
+            {
+                push_top_via(&mut list, via, &value);
+                continue;
             }
             let text = match name {
                 HeaderName::Other => ByteString::from(text),
@@ -159,22 +161,22 @@ impl DraftHeaders {
         Some(value.slice_ref(first))
     }
 
-    fn write(&self, out: &mut BytesMut, body: &Bytes) {
+    fn write(&self, out: &mut Vec<u8>, body: &Bytes) {
         for header in &self.0 {
             match &header.wire {
-                Some(line) => out.put_slice(line.as_bytes()),
+                Some(line) => out.extend_from_slice(line.as_bytes()),
                 None => {
-                    out.put_slice(header.text.as_bytes());
-                    out.put_slice(b": ");
-                    out.put_slice(header.value.as_bytes());
+                    out.extend_from_slice(header.text.as_bytes());
+                    out.extend_from_slice(b": ");
+                    out.extend_from_slice(header.value.as_bytes());
                 }
             }
-            out.put_slice(b"\r\n");
+            out.extend_from_slice(b"\r\n");
         }
-        out.put_slice(b"Content-Length: ");
-        out.put_slice(body.len().to_string().as_bytes());
-        out.put_slice(b"\r\n\r\n");
-        out.put_slice(body);
+        out.extend_from_slice(b"Content-Length: ");
+        push_number(out, body.len());
+        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(body);
     }
 
     /// What [`Self::write`] writes: a response is kept for long, and nothing is kept with it.
@@ -187,12 +189,45 @@ impl DraftHeaders {
     }
 }
 
+fn push_number(out: &mut Vec<u8>, n: usize) {
+    if n >= 10 {
+        push_number(out, n / 10);
+    }
+    out.push(b'0' + (n % 10) as u8);
+}
+
+/// The tag of an address as nearly everybody writes it, with angle brackets and without quotes behind them, and of a usual
+/// value; `None` when only a reader of the whole grammar can tell.
+fn usual_tag(address: &str) -> Option<Option<&str>> {
+    let end = memchr::memrchr(b'>', address.as_bytes())?;
+    let mut params = &address[end + 1..];
+    if memchr::memchr(b'"', params.as_bytes()).is_some() {
+        return None;
+    }
+    while !params.is_empty() {
+        let len = memchr::memchr(b';', params.as_bytes()).unwrap_or(params.len());
+        let (param, rest) = params.split_at(len);
+        params = rest.get(1..).unwrap_or_default();
+        let (name, value) = match memchr::memchr(b'=', param.as_bytes()) {
+            Some(at) => (&param[..at], &param[at + 1..]),
+            None => (param, ""),
+        };
+        if name.trim_ascii().eq_ignore_ascii_case("tag") {
+            let value = value.trim_ascii();
+            return lex::is_token_text(value).then_some(Some(value));
+        }
+    }
+    Some(None)
+}
+
 /// The topmost Via as noted by the receiver, then what else its line has.
 fn push_top_via(list: &mut Vec<DraftHeader>, via: &ByteString, line: &ByteString) {
     let text = ByteString::from_static("Via");
     let header = |value| DraftHeader { name: HeaderName::Via, text: text.clone(), value, wire: None };
     list.push(header(via.clone()));
-    if let Some((rest, _)) = lex::list_items(line).nth(1) {
+    if memchr::memchr(b',', line.as_bytes()).is_some()
+        && let Some((rest, _)) = lex::list_items(line).nth(1)
+    {
         list.push(header(line.slice_ref(&line[rest..])));
     }
 }
@@ -470,18 +505,18 @@ impl RequestDraft {
     /// The bytes to send.
     #[must_use]
     pub fn write(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(
+        let mut out = Vec::with_capacity(
             self.method.as_str().len()
                 + self.uri.as_str().len()
                 + "  SIP/2.0\r\n".len()
                 + self.headers.written_len(&self.body),
         );
-        out.put_slice(self.method.as_str().as_bytes());
-        out.put_slice(b" ");
-        out.put_slice(self.uri.as_str().as_bytes());
-        out.put_slice(b" SIP/2.0\r\n");
+        out.extend_from_slice(self.method.as_str().as_bytes());
+        out.extend_from_slice(b" ");
+        out.extend_from_slice(self.uri.as_str().as_bytes());
+        out.extend_from_slice(b" SIP/2.0\r\n");
         self.headers.write(&mut out, &self.body);
-        out.freeze()
+        out.into()
     }
 }
 
@@ -562,10 +597,38 @@ impl ResponseDraft {
     /// Sets the To tag, unless the request had one.
     #[must_use]
     pub fn to_tag(mut self, tag: &str) -> Self {
-        if let Some(to) = self.to_addr().filter(|to| to.tag().is_none()) {
+        let Some(at) = self.headers.0.iter().position(|header| header.name == HeaderName::To) else {
+            return self;
+        };
+        let value = &self.headers.0[at].value;
+        if usual_tag(value) == Some(None) && lex::is_token_text(tag) && value.len() + tag.len() < LINE_MAX {
+            let mut tagged = String::with_capacity(value.len() + ";tag=".len() + tag.len());
+            tagged.extend([value, ";tag=", tag]);
+            let header = &mut self.headers.0[at];
+            (header.value, header.wire) = (tagged.into(), None);
+        } else if let Some(to) = self.to_addr().filter(|to| to.tag().is_none()) {
             self.headers.set("To", to.with_tag(tag).as_byte_string().clone());
         }
         self
+    }
+
+    /// Whether there is a To and no tag in it.
+    pub(crate) fn lacks_to_tag(&self) -> bool {
+        let to = self.headers.0.iter().find(|header| header.name == HeaderName::To);
+        match to.map(|to| usual_tag(&to.value)) {
+            Some(Some(tag)) => tag.is_none(),
+            Some(None) => self.to_addr().is_some_and(|to| to.tag().is_none()),
+            None => false,
+        }
+    }
+
+    /// The tag in To.
+    pub(crate) fn to_tag_text(&self) -> Option<Cow<'_, str>> {
+        let to = self.headers.0.iter().find(|header| header.name == HeaderName::To)?;
+        match usual_tag(&to.value) {
+            Some(tag) => tag.map(Cow::Borrowed),
+            None => Some(Cow::Owned(self.to_addr()?.tag()?.to_owned())),
+        }
     }
 
     /// Sets Contact.
@@ -591,15 +654,15 @@ impl ResponseDraft {
     #[must_use]
     pub fn write(&self) -> Bytes {
         let len = "SIP/2.0 200 \r\n".len() + self.reason.len() + self.headers.written_len(&self.body);
-        let mut out = BytesMut::with_capacity(len);
-        out.put_slice(b"SIP/2.0 ");
-        out.put_slice(self.status.clamp(100, 699).to_string().as_bytes());
-        out.put_slice(b" ");
-        out.put_slice(self.reason.as_bytes());
-        out.put_slice(b"\r\n");
+        let mut out = Vec::with_capacity(len);
+        out.extend_from_slice(b"SIP/2.0 ");
+        push_number(&mut out, usize::from(self.status.clamp(100, 699)));
+        out.extend_from_slice(b" ");
+        out.extend_from_slice(self.reason.as_bytes());
+        out.extend_from_slice(b"\r\n");
         self.headers.write(&mut out, &self.body);
         debug_assert_eq!(out.len(), len, "the length that was computed");
-        out.freeze()
+        out.into()
     }
 }
 

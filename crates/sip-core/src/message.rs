@@ -463,10 +463,14 @@ impl Envelope {
         self.lines.iter().filter(move |l| l.name == name).map(|l| l.value_of(text))
     }
 
-    /// Each line with a shared value, for drafts.
-    pub(crate) fn shared_lines(&self) -> impl Iterator<Item = SharedLine<'_>> {
+    /// Each line of those names with a shared value, for drafts.
+    pub(crate) fn shared_lines(
+        &self,
+        wanted: impl Fn(HeaderName) -> bool,
+    ) -> impl Iterator<Item = SharedLine<'_>> {
         let text = self.text();
-        self.lines.iter().enumerate().map(|(i, line)| SharedLine {
+        let lines = self.lines.iter().enumerate().filter(move |(_, line)| wanted(line.name));
+        lines.map(move |(i, line)| SharedLine {
             name: line.name,
             text: line.name_of(text),
             value: text.slice_ref(line.value_of(text)),
@@ -587,6 +591,9 @@ impl Request {
     /// forwarded copies of it carry the note. `headers()` and `raw()` stay as received.
     #[must_use]
     pub fn with_received(mut self, source: SocketAddr) -> Self {
+        if self.via().is_from(source) {
+            return self;
+        }
         let via = self.via().with_received(source);
         if via != *self.via() {
             Arc::make_mut(&mut self.inner).envelope.values.via = OnceLock::from(via);

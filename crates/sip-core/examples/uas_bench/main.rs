@@ -162,6 +162,10 @@ impl Core for Busy {
         self.uas.handle_backlog(waiting);
     }
 
+    fn handle_wait(&mut self, waited: Duration) {
+        self.uas.handle_wait(waited);
+    }
+
     fn poll_timeout(&self) -> Option<Instant> {
         self.uas.poll_timeout()
     }

@@ -34,6 +34,9 @@ pub struct EndpointConfig {
     /// Inputs that may wait ([`Endpoint::handle_backlog`](super::Endpoint::handle_backlog)) before requests outside of dialogs
     /// are refused.
     pub max_backlog: usize,
+    /// How long an input may have waited ([`Endpoint::handle_wait`](super::Endpoint::handle_wait)) before it is refused if it is
+    /// a request outside of dialogs. Half of T1 by default: what waits longer is soon sent again.
+    pub max_wait: Duration,
     /// Requests outside of dialogs that one flow may bring. The default is what one core can serve at all; where strangers come
     /// from, set it to what a client needs.
     pub flow_rate: Rate,
@@ -70,6 +73,7 @@ impl Default for EndpointConfig {
             max_transactions: 50_000,
             max_finished: 200_000,
             max_backlog: 1_024,
+            max_wait: Duration::from_millis(250),
             flow_rate: Rate::per_second(50_000),
             address_rate: Rate::per_second(50_000),
             max_pending_per_flow: 20_000,
@@ -138,6 +142,13 @@ impl EndpointConfig {
     #[must_use]
     pub fn with_max_backlog(mut self, limit: usize) -> Self {
         self.max_backlog = limit;
+        self
+    }
+
+    /// With this time that an input may wait.
+    #[must_use]
+    pub fn with_max_wait(mut self, limit: Duration) -> Self {
+        self.max_wait = limit;
         self
     }
 

@@ -33,7 +33,7 @@ mod wire;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -79,6 +79,8 @@ pub struct Endpoint {
     counters: Counters,
     /// How many inputs wait, as the shell says.
     backlog: usize,
+    /// How long the input at hand has waited, as the shell says.
+    waited: Duration,
 }
 
 impl fmt::Debug for Endpoint {
@@ -116,6 +118,7 @@ impl Endpoint {
             events: VecDeque::new(),
             counters: Counters::default(),
             backlog: 0,
+            waited: Duration::ZERO,
         }
     }
 
@@ -187,6 +190,12 @@ impl Endpoint {
     /// refused, until fewer wait. What belongs to a dialog is served.
     pub fn handle_backlog(&mut self, waiting: usize) {
         self.backlog = waiting;
+    }
+
+    /// Takes note of how long the next input has waited: beyond [`EndpointConfig::max_wait`] it is refused like one beyond
+    /// [`EndpointConfig::max_backlog`]. How many may wait says little where an application takes long for each.
+    pub fn handle_wait(&mut self, waited: Duration) {
+        self.waited = waited;
     }
 
     /// When [`Self::handle_timeout`] wants to be called next.

@@ -369,9 +369,8 @@ impl Endpoint {
                 self.budgets.give_back(flow, ip, now);
             }
             server.forwarded = duty == AckDuty::Elsewhere;
-            if let (Machine::Invite(_), Some(request), Some(to)) = (&server.machine, request, draft.to_addr())
-            {
-                let key = to.tag().map(|tag| self.keys.of_ack(&request, tag));
+            if let (Machine::Invite(_), Some(request)) = (&server.machine, request) {
+                let key = draft.to_tag_text().map(|tag| self.keys.of_ack(&request, &tag));
                 server.ack_key = key;
                 self.ack_keys.extend(key.map(|key| (key, id)));
             }

@@ -30,7 +30,7 @@ impl Endpoint {
         if request.to().tag().is_some() {
             return Ok(None);
         }
-        if self.backlog > self.config.max_backlog {
+        if self.backlog > self.config.max_backlog || self.waited > self.config.max_wait {
             self.counters.shed_backlog += 1;
         } else {
             let Some(ip) = self.flows.info(flow).map(|info| info.remote.ip()) else {
@@ -74,7 +74,11 @@ fn refusal(request: &Request, tag: &str, retry_after_s: u32) -> Bytes {
     let mut out = BytesMut::with_capacity(REFUSAL_BYTES + request.raw().len() - request.body().len());
     out.put_slice(b"SIP/2.0 503 Service Unavailable\r\n");
     let mut top = Some(request.via().as_str());
-    for line in request.shared_lines() {
+    let copied = |name| {
+        use HeaderName::{CSeq, CallId, From, To, Via};
+        matches!(name, Via | From | To | CallId | CSeq)
+    };
+    for line in request.shared_lines(copied) {
         match line.name {
             HeaderName::Via => match top.take() {
                 Some(via) => {

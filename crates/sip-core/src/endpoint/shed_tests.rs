@@ -114,6 +114,22 @@ fn dialogs_are_preferred() {
     assert!(rig.offer(FLOW).is_some());
 }
 
+/// What has waited too long is refused like what too much waits behind; in a dialog it is served.
+#[test]
+fn waiting_time() {
+    let limit = Duration::from_millis(40);
+    let mut rig = Rig::new(EndpointConfig::default().with_max_wait(limit));
+    rig.endpoint.handle_wait(limit);
+    assert!(rig.offer(FLOW).is_some());
+    rig.endpoint.handle_wait(limit + Duration::from_millis(1));
+    assert!(rig.offer(FLOW).is_none());
+    assert_eq!(rig.endpoint.counters().shed_backlog, 1);
+    rig.receive(FLOW, "BYE", 50, ";tag=b1");
+    assert!(matches!(rig.endpoint.poll_event(), Some(Event::Request { .. })));
+    rig.endpoint.handle_wait(Duration::ZERO);
+    assert!(rig.offer(FLOW).is_some());
+}
+
 /// The last tenth of the transactions is for dialogs.
 #[test]
 fn transactions_are_kept_for_dialogs() {

@@ -57,8 +57,8 @@ pub(super) fn complete_response(
     ids: &mut dyn IdSource,
     config: &EndpointConfig,
 ) -> ResponseDraft {
-    if let Some(to) = draft.to_addr().filter(|to| to.tag().is_none()) {
-        draft.set_header("To", to.with_tag(&ids.token()).as_byte_string().clone());
+    if draft.lacks_to_tag() {
+        draft = draft.to_tag(&ids.token());
     }
     if !config.user_agent.is_empty() && draft.get("Server").is_none() {
         draft = draft.header("Server", config.user_agent.clone());

@@ -194,6 +194,14 @@ impl Via {
         Params::new(self.parts.params.of(&self.text)).value_of(name)
     }
 
+    /// Whether [`Self::with_received`] would change nothing, as far as that is told at one look: its only parameter is the
+    /// branch, and it was sent by this very address.
+    pub(crate) fn is_from(&self, source: SocketAddr) -> bool {
+        let (params, branch) = (self.parts.params.of(&self.text), self.branch().unwrap_or_default());
+        let alone = params.len() == ";branch=".len() + branch.len() && params.starts_with(";branch=");
+        alone && self.host().parse::<IpAddr>().is_ok_and(|ip| ip == source.ip())
+    }
+
     /// The same Via as the receiver notes it (RFC 3261 section 18.2.1, RFC 3581 section 4): `received` when sent-by is
     /// another address or `rport` was asked for, and `rport` with the real port when it was asked for.
     #[must_use]

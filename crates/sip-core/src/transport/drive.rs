@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Transport;
 use crate::Message;
@@ -22,6 +22,11 @@ pub trait Core {
     /// Told before each input how many more wait: what sheds load ([`crate::Endpoint::handle_backlog`]) is told so. Nothing by default.
     fn handle_backlog(&mut self, waiting: usize) {
         let _ = waiting;
+    }
+
+    /// Told before each input how long it has waited: see [`crate::Endpoint::handle_wait`]. Nothing by default.
+    fn handle_wait(&mut self, waited: Duration) {
+        let _ = waited;
     }
 
     /// When `handle_timeout` wants to be called next.
@@ -109,6 +114,7 @@ pub async fn sleep_until(deadline: Option<Instant>) {
 fn feed<C: Core + ?Sized>(core: &mut C, transport: &mut Transport, first: TransportInput) {
     let mut feed = |transport: &Transport, input| {
         core.handle_backlog(transport.backlog());
+        core.handle_wait(transport.waited());
         feed_one(core, input);
     };
     feed(transport, first);

@@ -32,6 +32,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
@@ -113,6 +114,36 @@ struct Open {
     task: AbortHandle,
 }
 
+/// Reports that were taken over, each with when.
+#[derive(Debug, Default)]
+struct Ready {
+    queue: VecDeque<(Instant, TransportInput)>,
+    /// How long the one that was given out last had waited.
+    waited: Duration,
+}
+
+impl Ready {
+    fn push_back(&mut self, input: TransportInput) {
+        self.queue.push_back((now(), input));
+    }
+
+    fn pop_front(&mut self) -> Option<TransportInput> {
+        let (since, input) = self.queue.pop_front()?;
+        // What comes one at a time is not asked how long it waited.
+        self.waited =
+            if self.queue.is_empty() { Duration::ZERO } else { now().saturating_duration_since(since) };
+        Some(input)
+    }
+
+    fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
 /// Sockets as a source of [`TransportInput`] and a sink of [`Transmit`]; see the module's text.
 #[derive(Debug)]
 pub struct Transport {
@@ -126,7 +157,7 @@ pub struct Transport {
     tls: Option<tls::Tls>,
     udp: Udp,
     newest: u64,
-    ready: VecDeque<TransportInput>,
+    ready: Ready,
     /// How often reports were asked for.
     looks: u32,
     /// How many were given out without a wait.
@@ -161,7 +192,7 @@ impl Transport {
             tls,
             udp: Udp::default(),
             newest: 0,
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             looks: 0,
             given: 0,
             inbox,
@@ -240,6 +271,11 @@ impl Transport {
     /// How many reports wait: what came and was not given out by [`Self::next`] yet.
     pub fn backlog(&self) -> usize {
         self.ready.len() + self.inbox.len()
+    }
+
+    /// How long what was given out last had waited since it was taken over from the system.
+    pub fn waited(&self) -> Duration {
+        self.ready.waited
     }
 
     /// Takes over datagrams that the system has: before it has to drop some, since only here is it known what they are.
@@ -666,7 +702,7 @@ fn tune(stream: &TcpStream, config: &TransportConfig) {
             return Ok(());
         };
         let socket = SockRef::from(stream);
-        let probe = (dead_after / 4).max(std::time::Duration::from_secs(1));
+        let probe = (dead_after / 4).max(Duration::from_secs(1));
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(dead_after / 2).with_interval(probe))?;
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(dead_after))?;
@@ -689,7 +725,7 @@ async fn accept_all(listener: TcpListener, transport: TransportKind, reports: mp
             Err(error) => {
                 // Out of descriptors, as a rule: asking again at once would only spin.
                 tracing::warn!(%error, "cannot accept");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }

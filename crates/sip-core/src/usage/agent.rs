@@ -3,7 +3,7 @@
 //! Who needs more than the usages give, such as requests out of dialogs, drives [`Endpoint`] and [`Usages`] itself: it is the
 //! loop in [`Agent::work`], with another end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{UsageEvent, Usages};
 use crate::transport::Core;
@@ -72,6 +72,10 @@ impl<F: FnMut(UsageEvent, &mut Usages, &mut Endpoint, Instant)> Core for Agent<F
 
     fn handle_backlog(&mut self, waiting: usize) {
         self.endpoint.handle_backlog(waiting);
+    }
+
+    fn handle_wait(&mut self, waited: Duration) {
+        self.endpoint.handle_wait(waited);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
