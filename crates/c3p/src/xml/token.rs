@@ -137,7 +137,7 @@ pub(crate) struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// Of bytes whose characters are all legal ([`legal`]).
+    /// Of bytes whose characters are all legal ([`super::chars::legal`]).
     pub(crate) fn new(bytes: &'a [u8], depth_max: usize, attributes_max: usize) -> Self {
         Self {
             bytes,
