@@ -102,12 +102,13 @@
 //!
 //! # A user agent client that proves who it is
 //!
-//! Challenges are answered by the same request with a proof; the password goes with its realm only ([`auth`]).
+//! Challenges are answered by the same request with a proof; the password goes with its realm only ([`auth`]), and here to
+//! one server only.
 //!
 //! ```
 //! use sip_core::auth::{Credentials, DigestClient};
 //! use sip_core::transport::{drive, now};
-//! use sip_core::usage::Agent;
+//! use sip_core::usage::{Agent, OnlyAt};
 //! use sip_core::{
 //!     Endpoint, EndpointConfig, InviteEvent, Method, Payload, RequestDraft, SystemIds, Target, Transport, TransportConfig,
 //!     TransportKind, UsageConfig, UsageEvent, Usages, Uri,
@@ -121,9 +122,10 @@
 //! let ours = transport.local_addrs()[0].addr;
 //!
 //! let endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SystemIds::new()));
+//! let target = Target::Address { transport: TransportKind::Udp, addr: proxy };
 //! let password = Credentials::new("alice", "wonderland", "example.com");
 //! let usages = Usages::new(UsageConfig::new(format!("<sip:alice@{ours}>").parse()?))
-//!     .with_proofs(Box::new(DigestClient::new(password)));
+//!     .with_proofs(Box::new(OnlyAt::new(DigestClient::new(password), [target.clone()])));
 //! let (established, done) = tokio::sync::oneshot::channel();
 //! let mut established = Some(established);
 //! let mut agent = Agent::new(endpoint, usages, move |event, usages, endpoint, now| match event {
@@ -140,7 +142,6 @@
 //!     .from("<sip:alice@example.com>".parse()?)
 //!     .to("<sip:bob@example.com>".parse()?)
 //!     .body("application/sdp", "v=0\r\n");
-//! let target = Target::Address { transport: TransportKind::Udp, addr: proxy };
 //! agent.act(now(), |usages, endpoint| usages.invite(invite, target, endpoint, now()))?;
 //!
 //! # tokio::spawn(serve(server));
