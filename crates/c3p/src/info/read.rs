@@ -390,19 +390,23 @@ pub(crate) fn read_endpoint(reader: &mut Reader<'_>, mut element: Element) -> Re
         ..Endpoint::default()
     };
     let mut unknown = Keeper::default();
+    // Of an element that stands twice the last word that is known counts, as in the roster's reader.
     reader.children(NAME, |reader, element| {
         match element.key() {
             (Ns::Info, "display-text") => endpoint.display_text = Some(reader.text()?),
             (Ns::Info, "referred") => endpoint.referred = Some(read_execution(reader, "referred")?),
-            (Ns::Info, "status") => endpoint.status = reader.word(EndpointStatus::from_token)?,
+            (Ns::Info, "status") => {
+                endpoint.status = reader.word(EndpointStatus::from_token)?.or(endpoint.status)
+            }
             (Ns::Info, "joining-method") => {
-                endpoint.joining_method = reader.word(JoiningMethod::from_token)?
+                endpoint.joining_method = reader.word(JoiningMethod::from_token)?.or(endpoint.joining_method)
             }
             (Ns::Info, "joining-info") => {
                 endpoint.joining_info = Some(read_execution(reader, "joining-info")?);
             }
             (Ns::Info, "disconnection-method") => {
-                endpoint.disconnection_method = reader.word(DisconnectionMethod::from_token)?;
+                endpoint.disconnection_method =
+                    reader.word(DisconnectionMethod::from_token)?.or(endpoint.disconnection_method);
             }
             (Ns::Info, "disconnection-info") => {
                 endpoint.disconnection_info = Some(read_execution(reader, "disconnection-info")?);
@@ -429,9 +433,15 @@ fn read_endpoint_extension(
     endpoint: &mut Endpoint,
 ) -> Result<bool> {
     match element.name.as_str() {
-        "accessMethod" => endpoint.access_method = reader.word(AccessMethod::from_token)?,
-        "authMethod" => endpoint.auth_method = reader.word(AuthMethod::from_token)?,
-        "clientInfo" => (endpoint.lobby_capable, endpoint.client_info) = read_client_info(reader)?,
+        "accessMethod" => {
+            endpoint.access_method = reader.word(AccessMethod::from_token)?.or(endpoint.access_method)
+        }
+        "authMethod" => endpoint.auth_method = reader.word(AuthMethod::from_token)?.or(endpoint.auth_method),
+        "clientInfo" => {
+            let (capable, client_info) = read_client_info(reader)?;
+            endpoint.lobby_capable = capable.or(endpoint.lobby_capable);
+            endpoint.client_info = client_info;
+        }
         "connection-info" => endpoint.connection_info = read_connection_info(reader)?,
         // Attributes here; others may write elements.
         "endpoint-uri" if endpoint.endpoint_uri.is_none() => endpoint.endpoint_uri = Some(reader.trimmed()?),
@@ -510,11 +520,13 @@ pub(crate) fn read_media(reader: &mut Reader<'_>, mut element: Element) -> Resul
             (Ns::Info, "type") => media.kind = Some(reader.trimmed()?),
             (Ns::Info, "label") => media.label = Some(reader.trimmed()?),
             (Ns::Info, "src-id") => media.src_id = Some(reader.trimmed()?),
-            (Ns::Info, "status") => media.status = reader.word(MediaStatus::from_token)?,
+            (Ns::Info, "status") => media.status = reader.word(MediaStatus::from_token)?.or(media.status),
             (Ns::InfoExt, "media-ingress-filter") => {
-                media.ingress_filter = reader.word(Filter::from_token)?
+                media.ingress_filter = reader.word(Filter::from_token)?.or(media.ingress_filter)
             }
-            (Ns::InfoExt, "media-egress-filter") => media.egress_filter = reader.word(Filter::from_token)?,
+            (Ns::InfoExt, "media-egress-filter") => {
+                media.egress_filter = reader.word(Filter::from_token)?.or(media.egress_filter)
+            }
             (Ns::InfoExt, "media-state") => media.media_state = Some(reader.trimmed()?),
             (Ns::InfoExt, "media-source-id") => media.media_source_id = Some(reader.trimmed()?),
             _ => unknown.keep(reader, &element)?,
