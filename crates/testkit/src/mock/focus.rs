@@ -270,7 +270,8 @@ impl MockFocus {
             let conference = self.conference.borrow();
             (conference.ended, conference.admission, conference.locked)
         };
-        let Ok(C3pRequest { request_id, from, to, mcu_uri, command: Command::AddUser(add), extensions }) = parsed
+        let Ok(C3pRequest { request_id, from, to, mcu_uri, command: Command::AddUser(add), extensions }) =
+            parsed
         else {
             return self.endpoint.respond(tx, ResponseDraft::to(request, 400), now);
         };
