@@ -49,9 +49,15 @@ impl Socket {
     fn receive(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         for _ in 0..ERRORS_MAX {
             // The first look takes note for tokio that nothing is left; what tokio does not know of yet is asked for directly.
-            let watched = self.watched.try_io(Interest::READABLE, || self.direct.recv_from(buffer));
+            let mut asked = false;
+            let watched = self.watched.try_io(Interest::READABLE, || {
+                asked = true;
+                self.direct.recv_from(buffer)
+            });
             let received = match watched {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.direct.recv_from(buffer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !asked => {
+                    self.direct.recv_from(buffer)
+                }
                 received => received,
             };
             match received {
