@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use sip_core::endpoint::Rate;
 use sip_core::transport::drive;
 use sip_core::{
     Core, Dialog, DialogId, Endpoint, EndpointConfig, Event, ListenAddr, Method, NameAddr, Request,
@@ -20,7 +21,10 @@ pub(crate) struct Uas {
 
 impl Uas {
     pub(crate) fn new(contact: NameAddr) -> Self {
-        let endpoint = Endpoint::new(EndpointConfig::default(), Box::new(SystemIds::new()));
+        // One caller may ask for all that a core can: it is the load that is shed here, not the caller.
+        let any = Rate::per_second(1_000_000);
+        let config = EndpointConfig::default().with_flow_rate(any).with_address_rate(any);
+        let endpoint = Endpoint::new(config, Box::new(SystemIds::new()));
         Self { endpoint, dialogs: HashMap::new(), contact }
     }
 
