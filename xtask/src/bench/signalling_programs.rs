@@ -86,9 +86,9 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Builds ours in release and looks for the others.
+    /// Builds ours as it is deployed and looks for the others.
     pub(super) fn build() -> Result<Self, String> {
-        let line = "cargo build --release --quiet --package sip-core --example uas --example uas_bench";
+        let line = "cargo build --profile dist --quiet --package sip-core --example uas --example uas_bench";
         shell::run_command(shell::command(line), line)?;
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), PathBuf::from);
@@ -107,7 +107,7 @@ impl Programs {
             .into_iter()
             .find(|dir| dir.join("tm.so").is_file());
         Ok(Self {
-            examples: target.join("release/examples"),
+            examples: target.join("dist/examples"),
             caller: is_installed("sipp").then(|| prefix.iter().map(|word| (*word).to_owned()).collect()),
             kamailio: modules
                 .as_ref()
