@@ -9,6 +9,10 @@ use super::lab::{Lab, Wire};
 use super::process::{self, Guarded, PATIENCE, Program};
 use super::sipp;
 
+/// What SIPp asks for as its receive buffer. Its own 64 kB overflow when a crowd leaves: notifications to those who are gone
+/// come again in step with its own repetitions, and would hide the answers to these for as long as both last.
+const RECEIVE_BYTES: &str = "1048576";
+
 /// Participants that are in one conference at the same time.
 const CROWD: u32 = 100;
 
@@ -43,7 +47,14 @@ fn join_pool(lab: &Lab, wire: Wire, folder: &Path, count: u32) -> Result<(), Str
     let mut command = sipp::command(lab, folder, "participant");
     command
         .args(["-key", "conference", conference])
-        .args(["-t", if wire == Wire::Udp { "u1" } else { "tn" }, "-max_socket", "1000"])
+        .args([
+            "-t",
+            if wire == Wire::Udp { "u1" } else { "tn" },
+            "-max_socket",
+            "1000",
+            "-buff_size",
+            RECEIVE_BYTES,
+        ])
         .args(["-m", &count_text, "-l", &count_text, "-r", "25", "-d", "6000"])
         .args(["-default_behaviors", "all,-abortunexp", "-recv_timeout", "20000"])
         .args(["-timeout", "60", "-timeout_error", address]);
